@@ -1,0 +1,1 @@
+"""What a row is: schemas, typed rows, Parquet storage, lineage, and the field's file formats."""

@@ -1,0 +1,236 @@
+"""Every column of every table, in one place.
+
+The column names are part of the public interface. A change of a schema raises its version. The
+data dictionary in ``docs/data_dictionary.md`` is generated from this file.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+_FLOAT_LIST = pa.list_(pa.float32())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Arrow type, whether it may be null, and what it means."""
+
+    name: str
+    type: pa.DataType
+    description: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a run: name, version of its schema, purpose and columns."""
+
+    name: str
+    version: int
+    description: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, with the table's name and version in its metadata."""
+        fields = [pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns]
+        metadata = {"cleanmark.table": self.name, "cleanmark.schema_version": str(self.version)}
+        return pa.schema(fields, metadata=metadata)
+
+
+_IMAGE_ID = Column("image_id", pa.string(), "GLDv2's own id: 16 lower-case hexadecimal digits.")
+_LANDMARK_ID = Column(
+    "landmark_id", pa.int64(), "GLDv2's own class number, in the label space of the train split."
+)
+_WIDTH = Column("width", pa.int32(), "Pixels, upright (EXIF orientation applied).", nullable=True)
+_HEIGHT = Column("height", pa.int32(), "Pixels, upright (EXIF orientation applied).", nullable=True)
+_SOURCE = (
+    Column("shard", pa.string(), "Path of the tar shard, relative to the source root."),
+    Column("member", pa.string(), "Name of the file inside the shard."),
+    Column("offset", pa.int64(), "Position of the file's first byte in the shard."),
+    Column("num_bytes", pa.int64(), "Size of the file in bytes."),
+)
+_RIGHTS = (
+    Column("source_url", pa.string(), "Where the photograph came from.", nullable=True),
+    Column("author", pa.string(), "Author, from train_attribution.csv.", nullable=True),
+    Column("license", pa.string(), "Licence, from train_attribution.csv.", nullable=True),
+    Column("title", pa.string(), "Title, from train_attribution.csv.", nullable=True),
+)
+
+IMAGES = Table(
+    "images",
+    1,
+    "One row per file found in the shards: where its bytes are and whether they decode.",
+    (
+        _IMAGE_ID,
+        Column(
+            "landmark_id", pa.int64(), "Class number; null when train.csv lists no such image.", True
+        ),
+        Column("split", pa.string(), "The GLDv2 split the shard belongs to."),
+        *_SOURCE,
+        Column("sha256", pa.string(), "SHA-256 of the file's bytes, hexadecimal."),
+        _WIDTH,
+        _HEIGHT,
+        Column(
+            "phash", pa.string(), "64-bit DCT perceptual hash of the upright image, hex.", True
+        ),
+        Column(
+            "exif_orientation", pa.int32(), "EXIF orientation found (1 upright); null: none.", True
+        ),
+        *_RIGHTS,
+        Column("status", pa.string(), "`ok`, or why the image cannot be used."),
+        Column("reason", pa.string(), "The decoder's own words; null when there is nothing to say.",
+               True),
+    ),
+)
+
+FEATURES = Table(
+    "features",
+    1,
+    "Index of a binary feature file: one row per described image.",
+    (
+        _IMAGE_ID,
+        Column("offset", pa.int64(), "First byte of the image's block in the binary file."),
+        Column("num_features", pa.int32(), "Number of local features."),
+        Column("width", pa.int32(), "Width in pixels of the resized image the features live in."),
+        Column("height", pa.int32(), "Height in pixels of the resized image."),
+        Column("status", pa.string(), "`ok`, or why the image has no features."),
+    ),
+)
+
+EMBEDDINGS = Table(
+    "embeddings",
+    1,
+    "One global descriptor per image; an image without one has a null, never a zero vector.",
+    (
+        _IMAGE_ID,
+        Column("descriptor", pa.list_(pa.float16()), "L2-normalised global descriptor.", True),
+        Column("status", pa.string(), "`ok`, or why there is no descriptor."),
+    ),
+)
+
+_PAIR_EVIDENCE = (
+    Column("similarity", pa.float32(), "Cosine similarity of the global descriptors."),
+    Column("num_tentative", pa.int32(), "Correspondences after ratio and mutual test."),
+    Column("num_inliers", pa.int32(), "Correspondences that agree with the geometric model."),
+    Column("model", pa.string(), "Kind of geometric model (`affine`), null if none.", True),
+    Column(
+        "transform",
+        _FLOAT_LIST,
+        "The model, row-major (6 floats for affine), from pixels of the first image to pixels of "
+        "the second, both at the size they were described in; null if none.",
+        True,
+    ),
+)
+
+MATCHES = Table(
+    "matches",
+    1,
+    "One row per pair of images of one class that was put to the verifier.",
+    (
+        _LANDMARK_ID,
+        Column("image_id_a", pa.string(), "The smaller image id of the pair."),
+        Column("image_id_b", pa.string(), "The larger image id of the pair."),
+        Column("num_features_a", pa.int32(), "Local features of image a."),
+        Column("num_features_b", pa.int32(), "Local features of image b."),
+        *_PAIR_EVIDENCE,
+        Column("verdict", pa.string(), "`verified`, `duplicate` or `rejected`."),
+        Column("reason", pa.string(), "Reason code of the verdict."),
+    ),
+)
+
+VERDICTS = Table(
+    "verdicts",
+    1,
+    "One row per image that entered the cleaning: kept or dropped, and why.",
+    (
+        _IMAGE_ID,
+        _LANDMARK_ID,
+        Column("kept", pa.bool_(), "Whether the image is in the clean split."),
+        Column("reason", pa.string(), "Reason code."),
+        Column(
+            "num_verified_neighbours",
+            pa.int32(),
+            "Verified other images of the class, a group of duplicates counted once.",
+        ),
+        Column("component_id", pa.string(), "Smallest image id of its connected component.", True),
+        Column("duplicate_of", pa.string(), "Representative of its duplicates; null if none.", True),
+    ),
+)
+
+CANDIDATES = Table(
+    "candidates",
+    1,
+    "Evidence that a training image shows a landmark of an evaluation set; for people to judge.",
+    (
+        Column("eval_set", pa.string(), "Name of the evaluation set."),
+        Column("query_id", pa.string(), "Evaluation query, or `text:TERM` for a text candidate."),
+        _IMAGE_ID,
+        _LANDMARK_ID,
+        Column("landmark_name", pa.string(), "Readable class name; null if unknown.", True),
+        Column("source", pa.string(), "`visual` or `text`."),
+        Column("rank", pa.int32(), "Place among the query's neighbours, 1 is nearest; null: text.",
+               True),
+        Column("probe", pa.string(), "`crop` or `whole`: the view of the query that matched.", True),
+        Column("num_features_query", pa.int32(), "Local features of the query probe.", True),
+        Column("num_features_image", pa.int32(), "Local features of the training image.", True),
+        *(
+            Column(c.name, c.type, c.description, True) for c in _PAIR_EVIDENCE
+        ),
+        Column("verdict", pa.string(), "`match`, `below_threshold`, `rejected` or `named`."),
+        Column("reason", pa.string(), "Reason code."),
+    ),
+)
+
+DECISIONS = Table(
+    "decisions",
+    1,
+    "What people said about candidates; append-only, a later row of a reviewer replaces an earlier.",
+    (
+        Column("eval_set", pa.string(), "Name of the evaluation set."),
+        Column("query_id", pa.string(), "Evaluation query or `text:TERM`, as in candidates."),
+        _IMAGE_ID,
+        Column("reviewer", pa.string(), "Who decided."),
+        Column("decision", pa.string(), "`same`, `different` or `unsure`."),
+        Column("decided_at", pa.string(), "UTC time, ISO 8601."),
+        Column("comment", pa.string(), "Free text.", True),
+    ),
+)
+
+_SPLIT = Column("split", pa.string(), "`train` or `val`.")
+
+MANIFEST = Table(
+    "manifest",
+    1,
+    "One row per image of a published split; what trainers read.",
+    (
+        _IMAGE_ID,
+        _LANDMARK_ID,
+        Column("class_index", pa.int32(), "0..C-1 by ascending integer landmark_id."),
+        Column("landmark_name", pa.string(), "Readable class name; null if unknown.", True),
+        *_SOURCE,
+        Column("width", pa.int32(), "Pixels, upright."),
+        Column("height", pa.int32(), "Pixels, upright."),
+        Column("sha256", pa.string(), "SHA-256 of the file's bytes, hexadecimal."),
+        *_RIGHTS,
+        Column("num_verified_neighbours", pa.int32(), "Verified other images of the class."),
+        _SPLIT,
+    ),
+)
+
+REMOVED = Table(
+    "removed",
+    1,
+    "One row per ingested image that is not in rgldv2_clean, with the stage and the reason.",
+    (
+        _IMAGE_ID,
+        Column("landmark_id", pa.int64(), "Class number; null if unlisted.", True),
+        Column("stage", pa.string(), "Stage that dropped it: ingest, clean or overlap."),
+        Column("reason", pa.string(), "Reason code."),
+        Column("evidence", pa.string(), "What the decision rests on, in words.", True),
+    ),
+)
+
+TABLES = (
+    IMAGES, FEATURES, EMBEDDINGS, MATCHES, VERDICTS, CANDIDATES, DECISIONS, MANIFEST, REMOVED,
+)

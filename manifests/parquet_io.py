@@ -1,0 +1,95 @@
+"""Read and write shards of a table: schema checked, byte-identical, written whole or not at all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.arrow_schemas import Table
+from manifests.atomic import replacing
+
+ROW_GROUP_ROWS = 65_536
+
+
+class TableError(ValueError):
+    """A Parquet file is missing, unreadable or not the table it should be."""
+
+
+def write_rows(path: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows (one mapping per row) as a part of `table`; return how many there were.
+
+    Raises:
+        TableError: a row has a missing or unknown column, or a null where none may be.
+    """
+    rows = list(rows)
+    names = [column.name for column in table.columns]
+    for number, row in enumerate(rows):
+        if row.keys() != set(names):
+            wrong = sorted(row.keys() ^ set(names))
+            raise TableError(f"{path}: row {number}: columns missing or unknown: {wrong}")
+    columns = {name: [row[name] for row in rows] for name in names}
+    return write_table(path, table, pa.table(columns, schema=table.schema))
+
+
+def write_table(path: Path, table: Table, data: pa.Table) -> int:
+    """Write an Arrow table as a part of `table`; return its number of rows.
+
+    The bytes depend on the rows alone: fixed row groups, fixed compression, no time stamp.
+
+    Raises:
+        TableError: the columns differ from the schema, or a null stands where none may be.
+    """
+    if data.schema.names != table.schema.names:
+        raise TableError(f"{path}: columns are {data.schema.names}, not those of {table.name}")
+    data = data.cast(table.schema).replace_schema_metadata(table.schema.metadata)
+    for column in table.columns:
+        if not column.nullable and data[column.name].null_count:
+            raise TableError(f"{path}: null in column {column.name!r} of {table.name}")
+    with replacing(path) as temporary:
+        pq.write_table(
+            data, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS, store_schema=True
+        )
+    return int(data.num_rows)
+
+
+def read_table(
+    paths: Path | Sequence[Path], table: Table, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read parts of `table`, in the order given, after checking that they are such parts.
+
+    Raises:
+        TableError: a file is missing or unreadable, or holds another table or another version.
+    """
+    parts = [_read_part(p, table, columns) for p in ([paths] if isinstance(paths, Path) else paths)]
+    if not parts:
+        names = columns or table.schema.names
+        return pa.schema([table.schema.field(name) for name in names]).empty_table()
+    return pa.concat_tables(parts)
+
+
+def _read_part(path: Path, table: Table, columns: Sequence[str] | None) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as part:
+            _check_metadata(path, table, part.schema_arrow.metadata or {})
+            data = part.read(columns=list(columns) if columns is not None else None)
+    except FileNotFoundError as error:
+        raise TableError(f"{path}: no such file; run the stage that makes {table.name}") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path}: not a readable Parquet file ({error})") from error
+    if columns is not None:
+        data = data.select(list(columns))
+    return data.replace_schema_metadata(None)
+
+
+def _check_metadata(path: Path, table: Table, metadata: Mapping[bytes, bytes]) -> None:
+    name = metadata.get(b"cleanmark.table", b"(none)").decode()
+    found = metadata.get(b"cleanmark.schema_version", b"(none)").decode()
+    if name != table.name:
+        raise TableError(f"{path}: holds table {name!r}, not {table.name!r}")
+    if found != str(table.version):
+        raise TableError(
+            f"{path}: schema version {found}, this program reads version {table.version}; "
+            "run the stage again to rewrite it"
+        )

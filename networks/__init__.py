@@ -1,0 +1,1 @@
+"""Torch modules: backbones, pooling, heads and checkpoints. They may import `manifests` only."""

@@ -1,0 +1,1 @@
+"""Beam and nothing but wiring: work units, stages, runners, the run folder, progress."""

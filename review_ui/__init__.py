@@ -1,0 +1,1 @@
+"""The browser app in which people confirm or refuse overlap candidates."""

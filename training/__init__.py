@@ -1,0 +1,1 @@
+"""The trainer and the evaluation protocols. They may import `networks`, `manifests`, `curation`."""

@@ -57,30 +57,62 @@ _RIGHTS = (
     Column("title", pa.string(), "Title, from train_attribution.csv.", nullable=True),
 )
 
+_DECODED = (
+    Column(
+        "sha256",
+        pa.string(),
+        "SHA-256 of the file's bytes; null if it was not read.",
+        nullable=True,
+    ),
+    _WIDTH,
+    _HEIGHT,
+    Column(
+        "phash", pa.string(), "64-bit DCT perceptual hash of the upright image, hex.", nullable=True
+    ),
+    Column(
+        "exif_orientation",
+        pa.int32(),
+        "EXIF orientation found (1 upright); null: none.",
+        nullable=True,
+    ),
+    Column("status", pa.string(), "`ok`, or why the image cannot be used."),
+    Column("reason", pa.string(), "The decoder's own words; null: nothing to say.", nullable=True),
+)
+
+FILES = Table(
+    "files",
+    1,
+    "One row per file found in the shards, before any list is consulted.",
+    (
+        Column(
+            "image_id", pa.string(), "The id in the member's name, or that name if it has none."
+        ),
+        *_SOURCE,
+        *_DECODED,
+    ),
+)
+
 IMAGES = Table(
     "images",
     1,
-    "One row per file found in the shards: where its bytes are and whether they decode.",
+    "One row per file found in the shards: where its bytes are, whose class it is, its licence, "
+    "and whether it can be used.",
     (
         _IMAGE_ID,
         Column(
-            "landmark_id", pa.int64(), "Class number; null when train.csv lists no such image.", True
+            "landmark_id",
+            pa.int64(),
+            "Class number; null when train.csv lists no such image.",
+            nullable=True,
+        ),
+        Column(
+            "landmark_name", pa.string(), "Readable class name; null if unknown.", nullable=True
         ),
         Column("split", pa.string(), "The GLDv2 split the shard belongs to."),
         *_SOURCE,
-        Column("sha256", pa.string(), "SHA-256 of the file's bytes, hexadecimal."),
-        _WIDTH,
-        _HEIGHT,
-        Column(
-            "phash", pa.string(), "64-bit DCT perceptual hash of the upright image, hex.", True
-        ),
-        Column(
-            "exif_orientation", pa.int32(), "EXIF orientation found (1 upright); null: none.", True
-        ),
+        *_DECODED[:-2],
         *_RIGHTS,
-        Column("status", pa.string(), "`ok`, or why the image cannot be used."),
-        Column("reason", pa.string(), "The decoder's own words; null when there is nothing to say.",
-               True),
+        *_DECODED[-2:],
     ),
 )
 
@@ -104,7 +136,9 @@ EMBEDDINGS = Table(
     "One global descriptor per image; an image without one has a null, never a zero vector.",
     (
         _IMAGE_ID,
-        Column("descriptor", pa.list_(pa.float16()), "L2-normalised global descriptor.", True),
+        Column(
+            "descriptor", pa.list_(pa.float16()), "L2-normalised global descriptor.", nullable=True
+        ),
         Column("status", pa.string(), "`ok`, or why there is no descriptor."),
     ),
 )
@@ -113,13 +147,15 @@ _PAIR_EVIDENCE = (
     Column("similarity", pa.float32(), "Cosine similarity of the global descriptors."),
     Column("num_tentative", pa.int32(), "Correspondences after ratio and mutual test."),
     Column("num_inliers", pa.int32(), "Correspondences that agree with the geometric model."),
-    Column("model", pa.string(), "Kind of geometric model (`affine`), null if none.", True),
+    Column(
+        "model", pa.string(), "Kind of geometric model (`affine`), null if none.", nullable=True
+    ),
     Column(
         "transform",
         _FLOAT_LIST,
         "The model, row-major (6 floats for affine), from pixels of the first image to pixels of "
         "the second, both at the size they were described in; null if none.",
-        True,
+        nullable=True,
     ),
 )
 
@@ -153,8 +189,18 @@ VERDICTS = Table(
             pa.int32(),
             "Verified other images of the class, a group of duplicates counted once.",
         ),
-        Column("component_id", pa.string(), "Smallest image id of its connected component.", True),
-        Column("duplicate_of", pa.string(), "Representative of its duplicates; null if none.", True),
+        Column(
+            "component_id",
+            pa.string(),
+            "Smallest image id of its connected component.",
+            nullable=True,
+        ),
+        Column(
+            "duplicate_of",
+            pa.string(),
+            "Representative of its duplicates; null if none.",
+            nullable=True,
+        ),
     ),
 )
 
@@ -167,16 +213,29 @@ CANDIDATES = Table(
         Column("query_id", pa.string(), "Evaluation query, or `text:TERM` for a text candidate."),
         _IMAGE_ID,
         _LANDMARK_ID,
-        Column("landmark_name", pa.string(), "Readable class name; null if unknown.", True),
-        Column("source", pa.string(), "`visual` or `text`."),
-        Column("rank", pa.int32(), "Place among the query's neighbours, 1 is nearest; null: text.",
-               True),
-        Column("probe", pa.string(), "`crop` or `whole`: the view of the query that matched.", True),
-        Column("num_features_query", pa.int32(), "Local features of the query probe.", True),
-        Column("num_features_image", pa.int32(), "Local features of the training image.", True),
-        *(
-            Column(c.name, c.type, c.description, True) for c in _PAIR_EVIDENCE
+        Column(
+            "landmark_name", pa.string(), "Readable class name; null if unknown.", nullable=True
         ),
+        Column("source", pa.string(), "`visual` or `text`."),
+        Column(
+            "rank",
+            pa.int32(),
+            "Place among the query's neighbours, 1 is nearest; null: text.",
+            nullable=True,
+        ),
+        Column(
+            "probe",
+            pa.string(),
+            "`crop` or `whole`: the view of the query that matched.",
+            nullable=True,
+        ),
+        Column(
+            "num_features_query", pa.int32(), "Local features of the query probe.", nullable=True
+        ),
+        Column(
+            "num_features_image", pa.int32(), "Local features of the training image.", nullable=True
+        ),
+        *(Column(c.name, c.type, c.description, nullable=True) for c in _PAIR_EVIDENCE),
         Column("verdict", pa.string(), "`match`, `below_threshold`, `rejected` or `named`."),
         Column("reason", pa.string(), "Reason code."),
     ),
@@ -185,7 +244,7 @@ CANDIDATES = Table(
 DECISIONS = Table(
     "decisions",
     1,
-    "What people said about candidates; append-only, a later row of a reviewer replaces an earlier.",
+    "What people said about candidates; append-only, a reviewer's later row replaces an earlier.",
     (
         Column("eval_set", pa.string(), "Name of the evaluation set."),
         Column("query_id", pa.string(), "Evaluation query or `text:TERM`, as in candidates."),
@@ -193,7 +252,7 @@ DECISIONS = Table(
         Column("reviewer", pa.string(), "Who decided."),
         Column("decision", pa.string(), "`same`, `different` or `unsure`."),
         Column("decided_at", pa.string(), "UTC time, ISO 8601."),
-        Column("comment", pa.string(), "Free text.", True),
+        Column("comment", pa.string(), "Free text.", nullable=True),
     ),
 )
 
@@ -207,7 +266,9 @@ MANIFEST = Table(
         _IMAGE_ID,
         _LANDMARK_ID,
         Column("class_index", pa.int32(), "0..C-1 by ascending integer landmark_id."),
-        Column("landmark_name", pa.string(), "Readable class name; null if unknown.", True),
+        Column(
+            "landmark_name", pa.string(), "Readable class name; null if unknown.", nullable=True
+        ),
         *_SOURCE,
         Column("width", pa.int32(), "Pixels, upright."),
         Column("height", pa.int32(), "Pixels, upright."),
@@ -224,13 +285,22 @@ REMOVED = Table(
     "One row per ingested image that is not in rgldv2_clean, with the stage and the reason.",
     (
         _IMAGE_ID,
-        Column("landmark_id", pa.int64(), "Class number; null if unlisted.", True),
+        Column("landmark_id", pa.int64(), "Class number; null if unlisted.", nullable=True),
         Column("stage", pa.string(), "Stage that dropped it: ingest, clean or overlap."),
         Column("reason", pa.string(), "Reason code."),
-        Column("evidence", pa.string(), "What the decision rests on, in words.", True),
+        Column("evidence", pa.string(), "What the decision rests on, in words.", nullable=True),
     ),
 )
 
 TABLES = (
-    IMAGES, FEATURES, EMBEDDINGS, MATCHES, VERDICTS, CANDIDATES, DECISIONS, MANIFEST, REMOVED,
+    FILES,
+    IMAGES,
+    FEATURES,
+    EMBEDDINGS,
+    MATCHES,
+    VERDICTS,
+    CANDIDATES,
+    DECISIONS,
+    MANIFEST,
+    REMOVED,
 )

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DESCRIPTOR_BYTES = 128
-GEOMETRY_DTYPE = np.dtype(
-    [("x", "<u2"), ("y", "<u2"), ("log2_size", "<u2"), ("angle", "<u2")]
-)
+GEOMETRY_DTYPE = np.dtype([("x", "<u2"), ("y", "<u2"), ("log2_size", "<u2"), ("angle", "<u2")])
 """8 bytes per feature: x, y in 1/32 px; log2 of the diameter in 1/2048; angle in 1/65536 turn."""
 
 _XY_STEPS_PER_PX = 32.0

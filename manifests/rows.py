@@ -91,7 +91,7 @@ class RemovalReason(StrEnum):
 
 MEANINGS: dict[StrEnum, str] = {
     ImageStatus.OK: "The image decodes completely.",
-    ImageStatus.TRUNCATED: "The file ends before the image does.",
+    ImageStatus.TRUNCATED: "The file is cut short or damaged.",
     ImageStatus.NOT_AN_IMAGE: "The bytes are no image in a format we read.",
     ImageStatus.TOO_SMALL: "The image is too small to hold local features.",
     ImageStatus.DECOMPRESSION_BOMB: "The image would unpack to more pixels than allowed.",
@@ -123,9 +123,9 @@ MEANINGS: dict[StrEnum, str] = {
     ImageReason.ONLY_DUPLICATES_VERIFIED: "Only copies of this very photograph confirm it.",
     ImageReason.TOO_FEW_VERIFIED_NEIGHBOURS: "Fewer verified neighbours than the rule asks for.",
     ImageReason.NOT_IN_LARGEST_COMPONENT: "Its group is not the largest of the class.",
-    ImageReason.NOT_IN_CORE: "Its verified neighbours were themselves dropped.",
+    ImageReason.NOT_IN_CORE: "Too many of its verified neighbours were themselves dropped.",
     ImageReason.CLASS_TOO_SMALL: "Too few photographs of the class remain.",
-    ImageReason.DUPLICATE: "A copy of another photograph that was kept.",
+    ImageReason.DUPLICATE: "A copy of another photograph that stays.",
     CandidateSource.VISUAL: "Found by its pixels.",
     CandidateSource.TEXT: "Found by the name of its class.",
     CandidateVerdict.MATCH: "Query and photograph agree in enough points.",
@@ -136,7 +136,7 @@ MEANINGS: dict[StrEnum, str] = {
     Decision.DIFFERENT: "Different landmarks.",
     Decision.UNSURE: "Cannot tell.",
     RemovalReason.VISUAL_MAJORITY: "The class with most confirmed photographs for a query.",
-    RemovalReason.VISUAL_CONFIRMED: "A person confirmed that a photograph shows a query's landmark.",
+    RemovalReason.VISUAL_CONFIRMED: "A person confirmed that one photograph shows a query.",
     RemovalReason.VISUAL_UNREFUSED: "A photograph matches a query and nobody refused it.",
     RemovalReason.TEXT_CONFIRMED: "Found by its name and confirmed by a person.",
 }

@@ -1,0 +1,287 @@
+"""The one decoder: bytes of a file -> upright RGB pixels, whole or not at all.
+
+Every stage reads images through `decode_image`, so that descriptors, features and the reviewer's
+picture come from the same pixels. An image that cannot be decoded to its end is refused with a
+status; no half-grey picture gets through. One limit of that: where entropy-coded JPEG data are
+corrupt in the middle, libjpeg conceals the damage as every viewer does and says nothing, so such
+an image is decoded, with artefacts, at its full size.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from manifests.rows import ImageStatus
+
+MIN_SHORT_SIDE_PX = 32
+"""Below this, SIFT's octaves leave nothing to describe."""
+
+MAX_PIXELS = 178_956_970
+"""Twice Pillow's warning limit: where Pillow itself refuses an image as a decompression bomb."""
+
+_EXIF_ORIENTATION_TAG = 0x0112
+_EXIF_SHORT = 3
+_HASH_INPUT_PX = 32
+_HASH_SIDE = 8
+# Far above the rounding noise of the transform, far below one grey level.
+_HASH_DECIMALS = 6
+
+Box = tuple[float, float, float, float]
+
+
+class ImageError(ValueError):
+    """A file that gives no usable image.
+
+    Attributes:
+        status: the verdict for the images table.
+        reason: what the decoder found, in words.
+    """
+
+    def __init__(self, status: ImageStatus, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[ImageStatus, str]]:
+        # Worker processes send their errors pickled.
+        return type(self), (self.status, self.reason)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image as it is meant to be seen.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), RGB, upright, contiguous.
+        exif_orientation: 1 to 8 as found in the file; None if there is none or another value.
+        format: what the bytes are, whatever the name says: JPEG, PNG, GIF or WEBP.
+        note: which conversion the pixels went through; None for plain 8-bit RGB.
+    """
+
+    pixels: NDArray[np.uint8]
+    exif_orientation: int | None
+    format: str
+    note: str | None
+
+
+def decode_image(
+    data: bytes,
+    crop_px: Box | None = None,
+    *,
+    min_short_side_px: int = MIN_SHORT_SIDE_PX,
+    max_pixels: int = MAX_PIXELS,
+) -> DecodedImage:
+    """Decode a JPEG, PNG, GIF or WebP file to upright RGB.
+
+    Grey and palette images are expanded, 16-bit values keep their high byte, transparency is
+    laid over white, an animation gives its first picture. Colour profiles are ignored, for CMYK
+    too. The EXIF orientation is applied; an EXIF block that makes no sense is ignored.
+
+    Args:
+        data: the whole file; bytes after the end of the image are ignored.
+        crop_px: x1, y1, x2, y2 in pixels of the stored image, before the EXIF orientation, as
+            evaluation ground truth gives them; rounded and cut to the image.
+        min_short_side_px: images whose shorter side is below are refused.
+        max_pixels: images with more pixels are refused before anything is unpacked.
+
+    Raises:
+        ImageError: not an image, cut short or broken, too small, or too large.
+        ValueError: nothing of the crop lies inside the image.
+    """
+    image = _open(data)
+    _check_size(image, min_short_side_px, max_pixels)
+    try:
+        image.load()
+        stored, note = _convert_to_rgb(image)
+    except MemoryError:
+        # Says something of the machine, nothing of the image: it must not become a verdict.
+        raise
+    except Exception as error:
+        raise _describe_damage(image.format, error) from error
+    if crop_px is not None:
+        stored = _crop(stored, crop_px)
+    orientation = _read_exif_orientation(image.info.get("exif"))
+    pixels = _turn_upright(stored, orientation)
+    return DecodedImage(np.array(pixels, order="C"), orientation, str(image.format), note)
+
+
+def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Luma of RGB pixels (ITU-R BT.601 weights): uint8 (height, width, 3) -> (height, width)."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def resize_long_side(pixels: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
+    """Shrink by area averaging until the longer side is `long_side_px`; never enlarge.
+
+    Args:
+        pixels: uint8 (height, width) or (height, width, 3).
+        long_side_px: at least 1.
+
+    Returns:
+        The same kind of array; the input itself where it is small enough already.
+    """
+    height, width = pixels.shape[:2]
+    scale = long_side_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
+    """64-bit DCT hash of an image, after Zauner 2010: near duplicates differ in few bits.
+
+    The grey image is shrunk to 32 x 32 by area averaging and transformed (orthonormal DCT-II,
+    float64, rounded to 6 decimals). Of the 8 x 8 lowest frequencies, row by row, bit k, counted
+    from the most significant, is 1 if coefficient k is above the median of the 63 that are not
+    the mean; the mean's own bit, the first, is always 0.
+
+    Args:
+        pixels: uint8 (height, width, 3) RGB or (height, width) grey, upright.
+
+    Returns:
+        16 lower-case hexadecimal digits.
+    """
+    grey = pixels if pixels.ndim == 2 else to_grey(pixels)
+    small = cv2.resize(grey, (_HASH_INPUT_PX, _HASH_INPUT_PX), interpolation=cv2.INTER_AREA)
+    spectrum = np.round(cv2.dct(small.astype(np.float64)), _HASH_DECIMALS)
+    frequencies = spectrum[:_HASH_SIDE, :_HASH_SIDE].ravel()
+    bits = frequencies > np.median(frequencies[1:])
+    bits[0] = False
+    return np.packbits(bits).tobytes().hex()
+
+
+def hamming_distance(hash_a: str, hash_b: str) -> int:
+    """Number of differing bits, 0 to 64, of two hashes made by `perceptual_hash`.
+
+    Raises:
+        ValueError: a hash is not 16 hexadecimal digits.
+    """
+    for digits in (hash_a, hash_b):
+        if len(digits) != 16:
+            raise ValueError(f"perceptual hash {digits!r} is not 16 hexadecimal digits")
+    return (int(hash_a, 16) ^ int(hash_b, 16)).bit_count()
+
+
+class _JpegFile(JpegImageFile):
+    """Pillow's JPEG reader, but an EXIF block can neither warn nor stop the decoding."""
+
+    def _read_dpi_from_exif(self) -> None:
+        """Skip the one thing that would parse the whole block: the resolution, unused here."""
+
+
+def _open(data: bytes) -> ImageFile:
+    """Read the header.
+
+    Readers are called directly: `Image.open` would apply limits and emit warnings that are
+    settings of the whole process, and would try formats that have no business here.
+    """
+    reader = _find_reader(data)
+    if reader is None:
+        found = f"it begins with {data[:16]!r}" if data else "the file is empty"
+        raise ImageError(ImageStatus.NOT_AN_IMAGE, f"not JPEG, PNG, GIF or WebP: {found}")
+    try:
+        return reader(io.BytesIO(data))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _describe_damage(reader.format, error) from error
+
+
+def _find_reader(data: bytes) -> type[ImageFile] | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return _JpegFile
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return GifImageFile
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return WebPImageFile
+    return None
+
+
+def _describe_damage(image_format: str | None, error: Exception) -> ImageError:
+    reason = f"begins as {image_format} but does not decode to its end: {error}"
+    return ImageError(ImageStatus.TRUNCATED, reason)
+
+
+def _check_size(image: ImageFile, min_short_side_px: int, max_pixels: int) -> None:
+    width, height = image.size
+    if min(width, height) < min_short_side_px:
+        raise ImageError(
+            ImageStatus.TOO_SMALL,
+            f"{width} x {height} px, the shorter side must have {min_short_side_px} px",
+        )
+    if width * height > max_pixels:
+        raise ImageError(
+            ImageStatus.DECOMPRESSION_BOMB,
+            f"{width} x {height} px would unpack to more than {max_pixels} pixels",
+        )
+
+
+def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return np.asarray(image), None
+    if image.mode == "I;16":
+        # Pillow's own conversion would clip everything above 255 to white.
+        high_byte = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(high_byte[:, :, None], 3, axis=2), "converted from 16-bit grey"
+    if image.has_transparency_data:
+        upper = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        flat = Image.alpha_composite(white, upper).convert("RGB")
+        return np.asarray(flat), f"converted from {image.mode}, transparency laid over white"
+    return np.asarray(image.convert("RGB")), f"converted from {image.mode}"
+
+
+def _crop(stored: NDArray[np.uint8], box_px: Box) -> NDArray[np.uint8]:
+    height, width = stored.shape[:2]
+    x1, y1, x2, y2 = (round(side) for side in box_px)
+    x1, x2 = max(0, x1), min(width, x2)
+    y1, y2 = max(0, y1), min(height, y2)
+    if x1 >= x2 or y1 >= y2:
+        raise ValueError(
+            f"crop {box_px} covers no pixel of an image of {width} x {height} px; correct the box "
+            "(x1, y1, x2, y2 in pixels of the stored image)"
+        )
+    return stored[y1:y2, x1:x2]
+
+
+def _read_exif_orientation(exif: object) -> int | None:
+    """Orientation tag of the first directory, or None (EXIF 2.3, section 4.6)."""
+    if not isinstance(exif, bytes):  # a text chunk of a PNG file can bear the same name
+        return None
+    block = exif.removeprefix(b"Exif\0\0")
+    byte_order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if byte_order is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(f"{byte_order}I", block, 4)
+        (num_entries,) = struct.unpack_from(f"{byte_order}H", block, directory)
+        for start in range(directory + 2, directory + 2 + 12 * num_entries, 12):
+            tag, kind, _, value = struct.unpack_from(f"{byte_order}HHIH", block, start)
+            if tag == _EXIF_ORIENTATION_TAG and kind == _EXIF_SHORT:
+                return value if 1 <= value <= 8 else None
+    except struct.error:  # the block ends before its directory does: there is no orientation
+        return None
+    return None
+
+
+def _turn_upright(stored: NDArray[np.uint8], orientation: int | None) -> NDArray[np.uint8]:
+    """Undo the orientation: value 5 to 8 swap the axes, then one or both are mirrored."""
+    upright = stored.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else stored
+    if orientation in (3, 4, 7, 8):
+        upright = upright[::-1]
+    if orientation in (2, 3, 6, 7):
+        upright = upright[:, ::-1]
+    return upright

@@ -1,0 +1,205 @@
+"""Guards: what fits a geometric model without showing one and the same place.
+
+Each guard answers for one known way of being fooled. They look only at pairs that otherwise pass,
+so a guard can refuse a match but never make one.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from curation.geometry import Affine, Points
+from manifests.rows import PairReason
+from manifests.strict_model import StrictModel
+
+
+class GuardSettings(StrictModel):
+    """Limits of the guards; lengths are shares of an image's long side or diagonal."""
+
+    max_scale: float = Field(5.0, gt=1)
+    """Largest change of scale, either way."""
+    max_anisotropy: float = Field(4.0, gt=1)
+    """Largest ratio of the model's singular values: façades seen from 75 degrees aside."""
+    border_share: float = Field(0.1, gt=0, lt=0.5)
+    """Width of the border in which watermarks sit, as a share of the diagonal (COLMAP's guard)."""
+    overlay_share: float = Field(0.7, gt=0, le=1)
+    """Share of the inliers in the border, and moving alike, from which they are an overlay."""
+    overlay_tolerance: float = Field(0.005, gt=0, lt=0.1)
+    """Deviation from one common shift: 4 px at 800."""
+    frame_share: float = Field(0.1, gt=0, lt=0.5)
+    """Width of a picture frame on each side, as a share of that side."""
+    min_distinct_share: float = Field(0.5, gt=0, le=1)
+    """Share of the inliers that must sit at places of their own, in both images."""
+    distinct_cell: float = Field(0.005, gt=0, lt=0.1)
+    """Size of such a place: 4 px at 800."""
+    spread_cell: float = Field(0.05, gt=0, lt=0.5)
+    """Cell of the grid on which the spread of the inliers is counted: 40 px at 800."""
+    min_spread_cells: int = Field(5, ge=1)
+    """Cells that the inliers must occupy in both images."""
+    min_minor_axis: float = Field(0.015, gt=0, lt=0.5)
+    """Standard deviation of the inliers across their main axis, in both images."""
+    max_pasted_distortion: float = Field(0.05, gt=0, lt=1)
+    """Largest deviation of the model from pure scaling, relative to the scale, at which the
+    agreeing patch could have been pasted into both pictures."""
+    min_pasted_cells: int = Field(10, ge=1)
+    """Cells that a patch which could have been pasted must occupy in both images."""
+    min_pasted_minor_axis: float = Field(0.03, gt=0, lt=0.5)
+    """Likewise, standard deviation across its main axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """The inliers of a pair of images and the map they agree on.
+
+    Attributes:
+        xy_a: (n, 2) pixels of image a.
+        xy_b: (n, 2) pixels of image b.
+        matrix: affine map from a to b.
+        shape_a: width and height of image a in pixels.
+        shape_b: likewise of image b.
+    """
+
+    xy_a: Points
+    xy_b: Points
+    matrix: Affine
+    shape_a: tuple[int, int]
+    shape_b: tuple[int, int]
+
+
+def find_objection(agreement: Agreement, settings: GuardSettings) -> PairReason | None:
+    """The first guard that refuses the agreement, or None when all let it pass."""
+    if is_degenerate(agreement.matrix, settings):
+        return PairReason.DEGENERATE_MODEL
+    if is_many_to_one(agreement, settings):
+        return PairReason.MANY_TO_ONE
+    shifted = share_one_shift(agreement, settings)
+    if _is_overlay(shifted, _in_frame(agreement, settings), settings):
+        return PairReason.FRAME
+    if _is_overlay(shifted, _in_border(agreement, settings), settings):
+        return PairReason.WATERMARK
+    if is_too_concentrated(agreement, settings):
+        return PairReason.TOO_CONCENTRATED
+    return None
+
+
+def is_degenerate(matrix: Affine, settings: GuardSettings) -> bool:
+    """Whether the map mirrors, collapses, or scales or stretches beyond belief."""
+    if not np.isfinite(matrix).all() or np.linalg.det(matrix[:, :2]) <= 0:
+        return True
+    larger, smaller = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    scale = math.sqrt(larger * smaller)
+    too_large = scale > settings.max_scale or scale < 1 / settings.max_scale
+    return bool(too_large or larger > settings.max_anisotropy * smaller)
+
+
+def is_many_to_one(agreement: Agreement, settings: GuardSettings) -> bool:
+    """Whether most inliers share their place with others, in either image."""
+    sides = ((agreement.xy_a, agreement.shape_a), (agreement.xy_b, agreement.shape_b))
+    needed = settings.min_distinct_share * len(agreement.xy_a)
+    return any(
+        _count_cells(xy, settings.distinct_cell * max(shape)) < needed for xy, shape in sides
+    )
+
+
+def is_too_concentrated(agreement: Agreement, settings: GuardSettings) -> bool:
+    """Whether the inliers fill too small or too thin a part of either image.
+
+    Logos, captions and date stamps are small and sit straight in the picture. A small patch that
+    turns or slants from one image to the other is more likely a distant view of a real thing, and
+    needs to fill less.
+    """
+    min_cells, min_minor_axis = settings.min_spread_cells, settings.min_minor_axis
+    if could_be_pasted(agreement.matrix, settings):
+        min_cells, min_minor_axis = settings.min_pasted_cells, settings.min_pasted_minor_axis
+    sides = ((agreement.xy_a, agreement.shape_a), (agreement.xy_b, agreement.shape_b))
+    return any(
+        _count_cells(xy, settings.spread_cell * max(shape)) < min_cells
+        or _minor_axis(xy) < min_minor_axis * max(shape)
+        for xy, shape in sides
+    )
+
+
+def could_be_pasted(matrix: Affine, settings: GuardSettings) -> bool:
+    """Whether the map only shifts and scales, as it does for what was pasted into two pictures."""
+    linear = matrix[:, :2]
+    scale = float(np.trace(linear)) / 2
+    deviation = float(np.abs(linear - scale * np.eye(2)).max())
+    return deviation <= settings.max_pasted_distortion * abs(scale)
+
+
+def share_one_shift(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
+    """Which inliers move by the same shift, without turn or change of scale; bool (n,).
+
+    The median is that shift whenever more than half of them do.
+    """
+    shift = agreement.xy_b - agreement.xy_a
+    return _within_tolerance(shift - np.median(shift, axis=0), agreement, settings)
+
+
+def overlay_inliers(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
+    """Which inliers an overlay would explain: near the edges of both images, one shift; bool (n,).
+
+    A photograph can carry a watermark and still show the place; without these inliers the pair
+    may be judged again.
+    """
+    near_edge = _in_border(agreement, settings) | _in_frame(agreement, settings)
+    overlay: NDArray[np.bool_] = share_one_shift(agreement, settings) & near_edge
+    return overlay
+
+
+def _is_overlay(
+    shifted: NDArray[np.bool_], region: NDArray[np.bool_], settings: GuardSettings
+) -> bool:
+    """Most inliers lie in the region, and most of those move alike."""
+    inside = int(region.sum())
+    if inside == 0 or inside < settings.overlay_share * len(region):
+        return False
+    return bool((shifted & region).sum() >= settings.overlay_share * inside)
+
+
+def _in_border(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
+    width_a_px = settings.border_share * math.hypot(*agreement.shape_a)
+    width_b_px = settings.border_share * math.hypot(*agreement.shape_b)
+    near_a = _edge_distances(agreement.xy_a, agreement.shape_a).min(axis=1) < width_a_px
+    near_b = _edge_distances(agreement.xy_b, agreement.shape_b).min(axis=1) < width_b_px
+    both: NDArray[np.bool_] = near_a & near_b
+    return both
+
+
+def _in_frame(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
+    """Outside the central 80 % of both images' width or height, and at the same place in both."""
+    relative_a = _edge_distances(agreement.xy_a, agreement.shape_a) / np.array(agreement.shape_a)
+    relative_b = _edge_distances(agreement.xy_b, agreement.shape_b) / np.array(agreement.shape_b)
+    outer_a = relative_a.min(axis=1) < settings.frame_share
+    outer_b = relative_b.min(axis=1) < settings.frame_share
+    still = _within_tolerance(agreement.xy_b - agreement.xy_a, agreement, settings)
+    in_frame: NDArray[np.bool_] = outer_a & outer_b & still
+    return in_frame
+
+
+def _within_tolerance(
+    shift: Points, agreement: Agreement, settings: GuardSettings
+) -> NDArray[np.bool_]:
+    """Which vectors (n, 2) are shorter than the noise of a pasted thing's position; bool (n,)."""
+    tolerance_px = settings.overlay_tolerance * max(*agreement.shape_a, *agreement.shape_b)
+    short: NDArray[np.bool_] = np.linalg.norm(shift, axis=1) <= tolerance_px
+    return short
+
+
+def _edge_distances(xy: Points, shape: tuple[int, int]) -> Points:
+    """Distance to the nearer vertical and to the nearer horizontal edge, (n, 2) pixels."""
+    return np.minimum(xy, np.array(shape, np.float64) - xy)
+
+
+def _minor_axis(xy: Points) -> float:
+    """Standard deviation of points (n, 2) across their main axis, in pixels."""
+    centred = xy - xy.mean(axis=0)
+    variance = float(np.linalg.eigvalsh(centred.T @ centred / len(xy))[0])
+    return math.sqrt(max(variance, 0.0))
+
+
+def _count_cells(xy: Points, cell_px: float) -> int:
+    return len(np.unique(np.floor(xy / cell_px).astype(np.int64), axis=0))

@@ -1,0 +1,197 @@
+"""Do two photographs show the same surface? The one function that answers it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from curation.correspondences import Correspondences, match_features
+from curation.geometry import (
+    Affine,
+    AffineFit,
+    GeometrySettings,
+    estimate_affine,
+    invert_affine,
+)
+from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
+from manifests.features import LocalFeatures
+from manifests.rows import PairReason, PairVerdict
+from manifests.strict_model import StrictModel
+
+_OVERLAYS = (PairReason.WATERMARK, PairReason.FRAME)
+
+
+class CopySettings(StrictModel):
+    """When two files are one photograph: re-encoded, resized, turned or slightly cropped."""
+
+    min_inlier_share: float = Field(0.25, gt=0, le=1)
+    """Inliers, as a share of the features of the image that has fewer."""
+    max_residual: float = Field(0.002, gt=0, lt=0.1)
+    """Root mean square residual, as a share of the long side: under a pixel at 480. Two shots of
+    a solid place from different spots leave more, because no affine map explains parallax."""
+
+
+class VerificationSettings(StrictModel):
+    """How strictly a pair of images is verified."""
+
+    max_ratio: float = Field(0.9, gt=0, le=1)
+    """Lowe's ratio; with the mutual test and the frames of the features, 0.9 verifies a quarter
+    more true pairs than 0.8 at the same number of false ones, none."""
+    min_inliers: int = Field(30, ge=3)
+    """Inliers of a verified pair, at least (Weyand et al. 2020)."""
+    geometry: GeometrySettings = GeometrySettings()
+    guards: GuardSettings = GuardSettings()
+    copies: CopySettings = CopySettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """What the verifier says of a pair.
+
+    Attributes:
+        verdict: verified, duplicate or rejected.
+        reason: why.
+        num_tentative: correspondences after ratio and mutual test.
+        matrix: affine map from image a to image b in pixels of the described images, or None.
+        inliers: the correspondences that agree with it; empty without one.
+    """
+
+    verdict: PairVerdict
+    reason: PairReason
+    num_tentative: int
+    matrix: Affine | None
+    inliers: Correspondences
+
+    @property
+    def num_inliers(self) -> int:
+        """Number of correspondences that agree with the model."""
+        return len(self.inliers)
+
+
+def verify_pair(
+    features_a: LocalFeatures, features_b: LocalFeatures, settings: VerificationSettings
+) -> Verification:
+    """Verify that two images show the same surface.
+
+    The answer does not depend on the order of the pair: the work is done in an order fixed by
+    the features themselves, and the result is turned round where needed. It uses no random
+    numbers.
+
+    Args:
+        features_a: local features of image a.
+        features_b: local features of image b.
+        settings: thresholds.
+
+    Returns:
+        The verdict with its evidence, in the direction asked for.
+    """
+    if _comes_first(features_a, features_b):
+        return _verify_ordered(features_a, features_b, settings)
+    return _turn_round(_verify_ordered(features_b, features_a, settings))
+
+
+def _verify_ordered(
+    a: LocalFeatures, b: LocalFeatures, settings: VerificationSettings
+) -> Verification:
+    matches = match_features(a, b, settings.max_ratio)
+    if len(a) == 0 or len(b) == 0:
+        return _rejected(PairReason.NO_FEATURES, 0)
+    found = _judge(a, b, matches, settings)
+    if found.reason not in _OVERLAYS or found.matrix is None:
+        return found
+    return _judge_without_overlay(a, b, matches, found, settings)
+
+
+def _judge(
+    a: LocalFeatures, b: LocalFeatures, matches: Correspondences, settings: VerificationSettings
+) -> Verification:
+    fit = estimate_affine(a, b, matches, settings.geometry)
+    if len(matches) < settings.min_inliers:
+        return _refuse(PairReason.TOO_FEW_TENTATIVE, matches, fit)
+    if fit is None:
+        return _refuse(PairReason.NO_MODEL, matches, None)
+    if fit.num_inliers < settings.min_inliers:
+        return _refuse(PairReason.TOO_FEW_INLIERS, matches, fit)
+    inliers = matches.select(fit.inliers)
+    objection = find_objection(_agreement(a, b, inliers, fit.matrix), settings.guards)
+    if objection is not None:
+        return _refuse(objection, matches, fit)
+    if _is_copy(a, b, fit, settings.copies):
+        verdict, reason = PairVerdict.DUPLICATE, PairReason.NEAR_DUPLICATE
+    else:
+        verdict, reason = PairVerdict.VERIFIED, PairReason.ENOUGH_INLIERS
+    return Verification(verdict, reason, len(matches), fit.matrix, inliers)
+
+
+def _judge_without_overlay(
+    a: LocalFeatures,
+    b: LocalFeatures,
+    matches: Correspondences,
+    found: Verification,
+    settings: VerificationSettings,
+) -> Verification:
+    """Judge again without what the overlay explains; keep the first answer if that is no match."""
+    assert found.matrix is not None  # noqa: S101  (an overlay is found among inliers of a model)
+    overlay = overlay_inliers(_agreement(a, b, found.inliers, found.matrix), settings.guards)
+    rest = matches.select(~np.isin(matches.index_a, found.inliers.index_a[overlay]))
+    again = _judge(a, b, rest, settings)
+    if again.verdict is PairVerdict.REJECTED:
+        return found
+    return replace(again, num_tentative=len(matches))
+
+
+def _agreement(
+    a: LocalFeatures, b: LocalFeatures, inliers: Correspondences, matrix: Affine
+) -> Agreement:
+    return Agreement(
+        xy_a=a.xy[inliers.index_a],
+        xy_b=b.xy[inliers.index_b],
+        matrix=matrix,
+        shape_a=(a.width, a.height),
+        shape_b=(b.width, b.height),
+    )
+
+
+def _is_copy(a: LocalFeatures, b: LocalFeatures, fit: AffineFit, settings: CopySettings) -> bool:
+    if fit.num_inliers < settings.min_inlier_share * min(len(a), len(b)):
+        return False
+    residuals_px: NDArray[np.float64] = fit.residuals_px[fit.inliers]
+    rms_px = float(np.sqrt(np.mean(residuals_px**2)))
+    return rms_px <= settings.max_residual * b.long_side
+
+
+def _refuse(reason: PairReason, matches: Correspondences, fit: AffineFit | None) -> Verification:
+    if fit is None:
+        return _rejected(reason, len(matches))
+    inliers = matches.select(fit.inliers)
+    return Verification(PairVerdict.REJECTED, reason, len(matches), fit.matrix, inliers)
+
+
+def _rejected(reason: PairReason, num_tentative: int) -> Verification:
+    nothing = np.empty(0, np.intp)
+    none = Correspondences(nothing, nothing, np.empty(0))
+    return Verification(PairVerdict.REJECTED, reason, num_tentative, None, none)
+
+
+def _comes_first(a: LocalFeatures, b: LocalFeatures) -> bool:
+    """Whether a comes before b in an order that depends on content alone."""
+    short_a, short_b = (len(a), a.width, a.height), (len(b), b.width, b.height)
+    if short_a != short_b:
+        return short_a < short_b
+    return _content(a) <= _content(b)
+
+
+def _content(features: LocalFeatures) -> bytes:
+    return features.geometry.tobytes() + features.descriptors.tobytes()
+
+
+def _turn_round(found: Verification) -> Verification:
+    order = np.argsort(found.inliers.index_b, kind="stable")
+    inliers = Correspondences(
+        found.inliers.index_b[order], found.inliers.index_a[order], found.inliers.ratio[order]
+    )
+    matrix = None
+    if found.matrix is not None and abs(np.linalg.det(found.matrix[:, :2])) > 0:
+        matrix = invert_affine(found.matrix)
+    return replace(found, inliers=inliers, matrix=matrix)

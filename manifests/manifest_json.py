@@ -1,0 +1,87 @@
+"""`manifest.json`: what a published split is, what it was made of, and how to check it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from manifests.atomic import write_text
+from manifests.strict_model import StrictModel
+
+FORMAT_VERSION = 1
+
+
+class SplitCounts(StrictModel):
+    """Size of one part of a manifest."""
+
+    images: int
+    classes: int
+
+
+class ManifestCounts(SplitCounts):
+    """Size of a manifest; `splits` has the entries train and val."""
+
+    splits: dict[str, SplitCounts]
+
+
+class RemovedClass(StrictModel):
+    """A class that was removed for showing a landmark of an evaluation set."""
+
+    landmark_id: int
+    landmark_name: str | None
+    images: int
+    reason: str
+    evidence: str
+    queries: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    runner_ups: tuple[int, ...]
+    """Further classes confirmed for the same queries that the policy leaves in."""
+
+
+class Manifest(StrictModel):
+    """The content of `manifest.json`.
+
+    Attributes:
+        counts: of rgldv2_clean, the published split.
+        gldv2_clean: counts before the overlap was removed.
+        ingested: rows of the table images; kept and removed rows add up to it.
+        removed: number of removed images, by stage and reason.
+        digests: path relative to the folder of this file -> SHA-256, of every other file there.
+        config_digest: of the settings, without paths and without the runner.
+        code_version: of this program.
+        policy: the settings that turned decisions into removals.
+        parents: SHA-256 of what the manifest was made from, by table.
+        removed_classes: by ascending landmark id.
+        ties: queries for which several classes had the most confirmed images.
+        pending: candidates that nobody has decided on.
+        unmatched_decisions: decisions on something that is no candidate; they remove nothing.
+    """
+
+    format_version: int = FORMAT_VERSION
+    counts: ManifestCounts
+    gldv2_clean: ManifestCounts
+    ingested: int
+    removed: dict[str, dict[str, int]]
+    digests: dict[str, str]
+    config_digest: str
+    code_version: str
+    policy: dict[str, Any]
+    parents: dict[str, str]
+    removed_classes: tuple[RemovedClass, ...]
+    ties: tuple[str, ...]
+    pending: int
+    unmatched_decisions: int
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `manifest.json`, atomically; equal content gives equal bytes."""
+    content = manifest.model_dump(mode="json")
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a `manifest.json`.
+
+    Raises:
+        pydantic.ValidationError: the file is of another format.
+    """
+    return Manifest.model_validate_json(path.read_bytes())

@@ -1,0 +1,174 @@
+"""A worker process that may crash or hang without taking the run with it.
+
+Beam can isolate a function in a subprocess too (`with_exception_handling(use_subprocess=True)`).
+It is not used here because it sleeps a second whenever it ends a process (2.5 s for a stage of
+trivial units with two workers, against 0.2 s), deals the units out before it starts, says of a
+dead worker only that it broke, and has no time limit per image.
+
+Three rules keep the run folder safe:
+
+- The driver sends units through a pipe. When the pipe closes because the driver was killed, the
+  worker leaves at once, even from the middle of a unit.
+- Workers come from Python's fork server, so they inherit neither the driver's threads nor the
+  pipes of their siblings, and start with the heavy modules imported.
+- The driver alone decides that a worker crashed or hangs: a worker that ends because the run
+  ends is no image's fault.
+"""
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from pipelines.in_flight import read_in_flight
+from pipelines.markers import IN_FLIGHT_SUFFIX
+from pipelines.run_unit import run_unit
+from pipelines.units import Report, Stage, Unit
+
+PRELOADED_MODULES = ("cv2", "faiss", "pandas", "pyarrow.parquet", "pipelines.run_unit")
+
+_POLL_SECONDS = 0.2
+_EXIT_SECONDS = 5.0
+_ORPHAN_GRACE_SECONDS = 30.0
+_CONTEXT = multiprocessing.get_context("forkserver")
+
+
+class WorkerStartError(RuntimeError):
+    """A worker process ended before it could take a unit, so that no unit can be run."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a worker ended in the middle of a unit, and the item to blame for it, if any."""
+
+    reason: str
+    blamed_item: str | None = None
+
+
+def start_fork_server(more_modules: Sequence[str] = ()) -> None:
+    """Start the process from which workers are forked, if it does not run yet.
+
+    Args:
+        more_modules: what else to import there once instead of in every worker. A command line
+            names its own main module, which Python imports again in every worker.
+    """
+    _CONTEXT.set_forkserver_preload([*PRELOADED_MODULES, *more_modules])
+    forkserver.ensure_running()
+
+
+class Child:
+    """One worker process, which runs units of one stage, one after the other."""
+
+    def __init__(self, stage: Stage, run_dir: Path) -> None:
+        self._stage = stage
+        self._run_dir = run_dir
+        self._pipe, far_end = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(stage, run_dir, far_end), daemon=True)
+        self._process.start()
+        far_end.close()
+
+    def await_start(self) -> None:
+        """Wait until the process has imported the stage.
+
+        Raises:
+            WorkerStartError: the process ended instead; it has printed why.
+        """
+        try:
+            self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerStartError(
+                f"stage {self._stage.name}: a worker process could not start "
+                f"({self._describe_exit()}); its own message is printed above"
+            ) from error
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process can take another unit."""
+        return self._process.is_alive()
+
+    def run(self, unit: Unit) -> Report | Death:
+        """Run one unit; return its report, or how the process ended."""
+        note = unit.state_path(self._run_dir, IN_FLIGHT_SUFFIX)
+        note.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a process that has just died; the wait says why
+            self._pipe.send(unit)
+        if hang := self._await_answer(note):
+            self._process.kill()
+            return hang
+        return self._read_answer(note)
+
+    def kill(self) -> None:
+        """End the process at once: it writes its files whole or not at all."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process and free what the driver holds of it."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    def _await_answer(self, note: Path) -> Death | None:
+        """Wait for a report or the end of the process; return a death if neither comes in time."""
+        unit_deadline = time.monotonic() + self._stage.timeout_seconds
+        while not wait([self._pipe], _POLL_SECONDS):
+            item = read_in_flight(note)
+            if item and time.monotonic() > item.deadline:
+                return Death("no answer within the time limit of one item", item.item_id)
+            if time.monotonic() > unit_deadline:
+                # No strike against the item: many quick ones may have used up the time.
+                last = f"in flight: {item.item_id}" if item else "no item was in flight"
+                return Death(f"no end within {self._stage.timeout_seconds:g} s; {last}")
+        return None
+
+    def _read_answer(self, note: Path) -> Report | Death:
+        try:
+            report: Report = self._pipe.recv()
+        except (EOFError, OSError):
+            item = read_in_flight(note)
+            if item is None:
+                return Death(f"{self._describe_exit()}; no item was in flight")
+            return Death(self._describe_exit(), item.item_id)
+        return report
+
+    def _describe_exit(self) -> str:
+        self._process.join(_EXIT_SECONDS)
+        exitcode = self._process.exitcode
+        if exitcode is None:
+            return "the worker closed its pipe"
+        if exitcode >= 0:
+            return f"the worker exited with status {exitcode}"
+        number = signal.Signals(-exitcode)
+        hint = "; often memory has run out: use fewer workers" if number == signal.SIGKILL else ""
+        return f"the worker was killed by {number.name} ({signal.strsignal(number)}){hint}"
+
+
+def _serve(stage: Stage, run_dir: Path, pipe: "Connection[Report | None, Unit]") -> None:
+    """Run in the worker: one unit after the other, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the driver decides
+    units: queue.SimpleQueue[Unit] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, units), daemon=True).start()
+    pipe.send(None)
+    while True:
+        unit = units.get()
+        # The last resort against an orphan that hangs in C code with the interpreter's lock held:
+        # this timer needs no lock. A driver that lives is always faster.
+        faulthandler.dump_traceback_later(stage.timeout_seconds + _ORPHAN_GRACE_SECONDS, exit=True)
+        report = run_unit(stage, run_dir, unit)
+        faulthandler.cancel_dump_traceback_later()
+        pipe.send(report)
+
+
+def _listen(pipe: "Connection[Report | None, Unit]", units: "queue.SimpleQueue[Unit]") -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            units.put(pipe.recv())
+    os._exit(0)

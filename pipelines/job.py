@@ -1,0 +1,152 @@
+"""The whole job: the stages in their order, each planned when what it reads is there."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from pipelines.markers import Tally, output_digests, pending, prune, read_markers, tally
+from pipelines.progress import StageProgress
+from pipelines.run_config import RunConfig
+from pipelines.run_folder import locked, write_config
+from pipelines.runners import execute
+from pipelines.stages.clean import Clean
+from pipelines.stages.describe import Describe
+from pipelines.stages.embed import Embed, LearnCodebook
+from pipelines.stages.emit import Emit
+from pipelines.stages.ingest import Join, Scan
+from pipelines.stages.overlap import Overlap
+from pipelines.stages.verify import Verify
+from pipelines.units import Report, Stage, UnitStatus
+
+STAGE_NAMES = ("ingest", "describe", "embed", "verify", "clean", "overlap", "emit")
+"""In the order they run. A stage may have several steps, named `stage.step` or like the stage."""
+
+
+class JobError(RuntimeError):
+    """A job that cannot go on."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step came to: its units in all, those run now, and the failed ones."""
+
+    name: str
+    num_units: int
+    num_run: int
+    failures: tuple[Report, ...]
+
+
+def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
+    """Every step of the job, in order."""
+    timeout = config.runner.unit_timeout_seconds
+    item_timeout = config.ingest.item_timeout_seconds
+    verify = Verify(run_dir, config.verify, timeout)
+    return [
+        Scan(run_dir, config.source, config.ingest, timeout),
+        Join(run_dir, config.source, timeout),
+        Describe(run_dir, config.source, config.describe, item_timeout, timeout),
+        LearnCodebook(run_dir, config.embed, timeout),
+        Embed(run_dir, timeout),
+        verify,
+        Clean(run_dir, config.clean, verify, timeout),
+        Overlap(
+            run_dir,
+            config.evaluation_sets,
+            config.overlap,
+            config.verify,
+            config.describe,
+            timeout,
+        ),
+        Emit(run_dir, config.emit, config.digest, timeout),
+    ]
+
+
+def stage_of(step_name: str) -> str:
+    """The stage that a step belongs to."""
+    return step_name.partition(".")[0]
+
+
+def run_job(
+    config: RunConfig,
+    run_dir: Path,
+    console: Console,
+    *,
+    only: Sequence[str] = (),
+    beam_args: Sequence[str] = (),
+) -> list[StepResult]:
+    """Run what is not done yet; stop after the first step with a failed unit.
+
+    Args:
+        config: the job.
+        run_dir: its folder; made if it is missing, resumed if it is there.
+        console: where progress is shown.
+        only: names of the stages to run; all when empty.
+        beam_args: Beam's own options.
+
+    Returns:
+        One result per step that was looked at, in order.
+
+    Raises:
+        JobError: `only` names no stage.
+        RunFolderError: another process is at work in the folder, or a stage lacks what it reads.
+    """
+    unknown = [name for name in only if name not in STAGE_NAMES]
+    if unknown:
+        raise JobError(f"no stage is called {unknown[0]!r}; stages are {', '.join(STAGE_NAMES)}")
+    results = []
+    with locked(run_dir):
+        write_config(run_dir, config)
+        for stage in build_steps(config, run_dir):
+            if only and stage_of(stage.name) not in only:
+                continue
+            result = _run_step(stage, run_dir, console, config.runner.num_workers, beam_args)
+            results.append(result)
+            if result.failures:
+                break
+    return results
+
+
+def describe_run(config: RunConfig, run_dir: Path) -> Iterator[tuple[str, int | None, Tally]]:
+    """For each step: name, planned units, and what the markers of the current plan say.
+
+    The number of units is None where the steps before have not finished, so that nobody can know
+    it; the tally then tells of an earlier run.
+    """
+    plannable = True
+    for stage in build_steps(config, run_dir):
+        markers = read_markers(run_dir, stage.name)
+        if not plannable:
+            yield stage.name, None, tally(markers)
+            continue
+        units = stage.plan()
+        waiting = {unit.unit_id for unit in pending(run_dir, units)}
+        current = [
+            marker
+            for marker in markers
+            if marker.unit_id not in waiting or marker.status is UnitStatus.FAILED
+        ]
+        yield stage.name, len(units), tally(current)
+        plannable = not waiting
+
+
+def _run_step(
+    stage: Stage, run_dir: Path, console: Console, workers: int, beam_args: Sequence[str]
+) -> StepResult:
+    units = stage.plan()
+    prune(run_dir, stage.name, units)
+    waiting = pending(run_dir, units)
+    if not waiting:
+        console.print(f"{stage.name}: all {len(units)} units done before", highlight=False)
+        return StepResult(stage.name, len(units), 0, ())
+    num_done = len(units) - len(waiting)
+    with StageProgress(console, stage.name, len(units), num_done, run_dir):
+        reports = execute(stage, waiting, run_dir, workers, beam_args)
+    failures = tuple(report for report in reports if report.status is UnitStatus.FAILED)
+    return StepResult(stage.name, len(units), len(waiting), failures)
+
+
+def is_finished(run_dir: Path) -> bool:
+    """Whether the run has written manifests."""
+    return bool(output_digests(run_dir, Emit.name))

@@ -1,0 +1,199 @@
+"""The configuration of a job: one YAML file, one section per stage, nothing unknown allowed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError, model_validator
+
+from curation.train_split import CleanSettings
+from manifests.lineage import digest_json
+from manifests.strict_model import StrictModel
+from pipelines.settings import (
+    DescribeSettings,
+    EmbedSettings,
+    EmitSettings,
+    EvaluationSetSettings,
+    IngestSettings,
+    OverlapStageSettings,
+    RunnerSettings,
+    SourceSettings,
+    TruthSettings,
+    VerifySettings,
+)
+
+_ROOT_PLACEHOLDER = "{source.root}"
+_PATH_KEYS = (
+    ("source", "root"),
+    ("evaluation_sets", "*", "images"),
+    ("evaluation_sets", "*", "ground_truth"),
+    ("truth", "images"),
+    ("truth", "overlap"),
+)
+_NOT_IN_DIGEST = {"runner", "truth"}
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names file, key and remedy."""
+
+
+class RunConfig(StrictModel):
+    """A whole job."""
+
+    source: SourceSettings
+    evaluation_sets: tuple[EvaluationSetSettings, ...] = ()
+    ingest: IngestSettings = IngestSettings()
+    describe: DescribeSettings = DescribeSettings()
+    embed: EmbedSettings = EmbedSettings()
+    verify: VerifySettings = VerifySettings()
+    clean: CleanSettings = CleanSettings()
+    overlap: OverlapStageSettings = OverlapStageSettings()
+    emit: EmitSettings = EmitSettings()
+    runner: RunnerSettings = RunnerSettings()
+    truth: TruthSettings | None = None
+
+    @model_validator(mode="after")
+    def _check_thresholds(self) -> "RunConfig":
+        if self.clean.min_inliers < self.verify.min_inliers:
+            raise ValueError(
+                f"clean.min_inliers ({self.clean.min_inliers}) is below verify.min_inliers "
+                f"({self.verify.min_inliers}): pairs in between were never judged. Lower "
+                "verify.min_inliers too"
+            )
+        names = [evaluation_set.name for evaluation_set in self.evaluation_sets]
+        if len(set(names)) != len(names):
+            raise ValueError(f"evaluation_sets: two of them have one name: {names}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all settings that decide the result: neither paths nor the runner."""
+        content = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
+        for *parents, key in _PATH_KEYS:
+            for section in _sections(content, parents):
+                section.pop(key, None)
+        return digest_json(content)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a YAML file and the `--set` arguments.
+
+    Relative paths of the file count from the file's folder, those of `overrides` from the
+    current folder. A path may begin with `{source.root}`.
+
+    Args:
+        path: the YAML file.
+        overrides: `dotted.key=value`, the value in YAML; items of lists by number.
+
+    Raises:
+        ConfigError: naming the key by its path.
+    """
+    content = _read_yaml(path)
+    _anchor_paths(content, path.resolve().parent)
+    for override in overrides:
+        _apply_override(content, override)
+    _anchor_paths(content, Path.cwd())
+    _fill_in_root(content)
+    try:
+        return RunConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join([f"{path}:", *_describe(error)])) from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such configuration file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected sections such as `source:`, found {content!r}")
+    return content
+
+
+def _describe(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            yield f"  {key}: there is no such setting; see docs/configuration.md"
+        elif problem["type"] == "missing":
+            yield f"  {key}: must be given"
+        elif problem["loc"]:
+            yield f"  {key}: {message} (found {problem['input']!r})"
+        else:
+            yield f"  {message}"
+
+
+def _sections(content: object, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Every mapping that `keys` lead to; `*` stands for each item of a list."""
+    if not keys:
+        if isinstance(content, dict):
+            yield content
+    elif keys[0] == "*":
+        for item in content if isinstance(content, list | tuple) else ():
+            yield from _sections(item, keys[1:])
+    elif isinstance(content, dict):
+        yield from _sections(content.get(keys[0]), keys[1:])
+
+
+def _paths(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    for *parents, key in _PATH_KEYS:
+        for section in _sections(content, parents):
+            if isinstance(section.get(key), str):
+                yield section, key, section[key]
+
+
+def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
+    for section, key, value in _paths(content):
+        if not value.startswith(_ROOT_PLACEHOLDER):
+            section[key] = str(folder / Path(value).expanduser())
+
+
+def _fill_in_root(content: dict[str, Any]) -> None:
+    source = content.get("source")
+    root = source.get("root") if isinstance(source, Mapping) else None
+    for section, key, value in _paths(content):
+        if value.startswith(_ROOT_PLACEHOLDER):
+            if not isinstance(root, str) or section is source:
+                raise ConfigError(f"{key}: {value!r} needs source.root, which is not given")
+            section[key] = value.replace(_ROOT_PLACEHOLDER, root, 1)
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {override}: expected dotted.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is no YAML: {error}") from error
+    *parents, last = key.split(".")
+    section: Any = content
+    for number, part in enumerate(parents):
+        where = ".".join(parents[: number + 1])
+        if isinstance(section, dict):
+            section = section.setdefault(part, {})
+        else:
+            section = section[_list_index(section, part, where)]
+        if section is None:
+            raise ConfigError(f"--set {override}: {where} is empty in the file; give it in full")
+    if isinstance(section, dict):
+        section[last] = value
+    else:
+        section[_list_index(section, last, key)] = value
+
+
+def _list_index(section: object, part: str, where: str) -> int:
+    if not isinstance(section, list):
+        raise ConfigError(f"--set {where}: leads into a plain value, not into a section")
+    if not part.isdigit() or int(part) >= len(section):
+        raise ConfigError(f"--set {where}: the list has items 0 to {len(section) - 1}")
+    return int(part)

@@ -1,0 +1,1 @@
+"""The stages, one file each: `plan` lists units, `run` does one. No Beam here."""

@@ -1,0 +1,246 @@
+"""Stage 6, overlap: which images of the clean split may show a landmark of an evaluation set."""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from curation.images import ImageError, decode_image
+from curation.neighbours import find_neighbours
+from curation.overlap import (
+    Candidate,
+    ProbeMatch,
+    ProbeName,
+    propose_text_candidates,
+    select_visual_candidates,
+)
+from curation.sift import extract_sift
+from curation.train_split import ImageVerdict
+from curation.verification import verify_pair
+from manifests.arrow_schemas import CANDIDATES, VERDICTS
+from manifests.evaluation_sets import (
+    EvaluationQuery,
+    GroundTruthError,
+    find_image,
+    read_ground_truth,
+)
+from manifests.features import LocalFeatures
+from manifests.lineage import digest_file
+from manifests.parquet_io import read_table, write_rows
+from manifests.rows import ImageReason
+from pipelines.in_flight import InFlight
+from pipelines.markers import output_digests
+from pipelines.run_folder import table_parts
+from pipelines.run_tables import open_descriptors, open_features, open_images
+from pipelines.settings import (
+    DescribeSettings,
+    EvaluationSetSettings,
+    OverlapStageSettings,
+    VerifySettings,
+)
+from pipelines.stages.clean import Clean
+from pipelines.stages.describe import Describe
+from pipelines.stages.embed import Embed, LearnCodebook, open_vlad
+from pipelines.stages.ingest import Join
+from pipelines.stages.verify import evidence
+from pipelines.units import Counts, Unit, make_unit
+
+_SEARCH_CHUNK = 65_536
+"""Descriptors searched at a time: a million at once would not fit beside the other workers."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Compare queries with the clean split; units are a few queries each, and one for names."""
+
+    run_dir: Path
+    evaluation_sets: tuple[EvaluationSetSettings, ...]
+    settings: OverlapStageSettings
+    verify: VerifySettings
+    describe: DescribeSettings
+    timeout_seconds: float
+
+    name: ClassVar[str] = "overlap"
+    version: ClassVar[int] = 1
+    isolate: ClassVar[bool] = True
+
+    def plan(self) -> list[Unit]:
+        """Chunks of the queries of each evaluation set, then the text terms of all."""
+        units = [unit for s in self.evaluation_sets for unit in self._plan_queries(s)]
+        terms = {s.name: list(s.text_terms) for s in self.evaluation_sets if s.text_terms}
+        if terms:
+            stages = (Join, Clean)
+            units.append(
+                make_unit(
+                    self,
+                    "text",
+                    spec={"terms": terms},
+                    outputs=["candidates/text.parquet"],
+                    inputs=self._inputs(stages),
+                    settings={},
+                )
+            )
+        return units
+
+    def run(self, unit: Unit, in_flight: InFlight) -> Counts:
+        """Write the candidates of some queries, or those that the names give."""
+        if "terms" in unit.spec:
+            candidates = self._candidates_by_name(unit)
+        else:
+            candidates = self._candidates_by_sight(unit, in_flight)
+        rows = [asdict(candidate) for candidate in candidates]
+        write_rows(self.run_dir / unit.outputs[0], CANDIDATES, rows)
+        num_matches = sum(row["verdict"] == "match" for row in rows)
+        return {"candidates": len(rows), "matches": num_matches}
+
+    def _inputs(self, stages: Iterable[type]) -> dict[str, str]:
+        return {
+            path: digest
+            for stage in stages
+            for path, digest in output_digests(self.run_dir, stage.name).items()  # type: ignore[attr-defined]
+        }
+
+    def _plan_queries(self, evaluation_set: EvaluationSetSettings) -> list[Unit]:
+        truth = read_ground_truth(evaluation_set.ground_truth, evaluation_set.name)
+        inputs = self._inputs((Join, Describe, LearnCodebook, Embed, Clean))
+        inputs["ground truth"] = digest_file(evaluation_set.ground_truth)
+        settings = {
+            "overlap": self.settings.model_dump(mode="json"),
+            "verify": self.verify.model_dump(mode="json", exclude={"schedule", "num_neighbours"}),
+            "describe": self.describe.model_dump(mode="json"),
+        }
+        size = self.settings.queries_per_unit
+        units = []
+        for number, start in enumerate(range(0, len(truth.queries), size)):
+            query_ids = [query.query_id for query in truth.queries[start : start + size]]
+            images = {q: digest_file(find_image(evaluation_set.images, q)) for q in query_ids}
+            unit = make_unit(
+                self,
+                f"{evaluation_set.name}-{number:03d}",
+                spec={"eval_set": evaluation_set.name, "queries": query_ids},
+                outputs=[f"candidates/{evaluation_set.name}-{number:03d}.parquet"],
+                inputs=inputs | images,
+                settings=settings,
+            )
+            units.append(unit)
+        return units
+
+    def _candidates_by_name(self, unit: Unit) -> list[Candidate]:
+        verdicts = [ImageVerdict(**row) for row in _read_verdicts(self.run_dir)]
+        terms: dict[str, list[str]] = unit.spec["terms"]  # type: ignore[assignment]
+        names = open_images(self.run_dir).landmark_names
+        return [
+            candidate
+            for eval_set in sorted(terms)
+            for candidate in propose_text_candidates(eval_set, terms[eval_set], verdicts, names)
+        ]
+
+    def _candidates_by_sight(self, unit: Unit, in_flight: InFlight) -> list[Candidate]:
+        by_name = {s.name: s for s in self.evaluation_sets}
+        evaluation_set = by_name[str(unit.spec["eval_set"])]
+        truth = read_ground_truth(evaluation_set.ground_truth, evaluation_set.name)
+        wanted: Sequence[str] = unit.spec["queries"]  # type: ignore[assignment]
+        matches: list[ProbeMatch] = []
+        for query in truth.queries:
+            if query.query_id in wanted:
+                if query.query_id in in_flight.crashed:
+                    # A query that nobody compared must not look like one without overlap.
+                    raise GroundTruthError(
+                        f"{find_image(evaluation_set.images, query.query_id)}: "
+                        f"{in_flight.crashed[query.query_id]}; replace the image"
+                    )
+                with in_flight.item(query.query_id):
+                    probes = self._describe_probes(evaluation_set, query)
+                matches += self._match_probes(evaluation_set.name, query.query_id, probes)
+        return select_visual_candidates(
+            matches, open_images(self.run_dir).landmark_names, self.settings
+        )
+
+    def _describe_probes(
+        self, evaluation_set: EvaluationSetSettings, query: EvaluationQuery
+    ) -> dict[ProbeName, LocalFeatures]:
+        path = find_image(evaluation_set.images, query.query_id)
+        data = path.read_bytes()
+        try:
+            crop = decode_image(data, query.box).pixels
+            whole = decode_image(data).pixels
+        except ImageError as error:
+            raise GroundTruthError(f"{path}: {error}; replace the image") from error
+        return {
+            "crop": extract_sift(crop, self.describe),
+            "whole": extract_sift(whole, self.describe),
+        }
+
+    def _match_probes(
+        self, eval_set: str, query_id: str, probes: dict[ProbeName, LocalFeatures]
+    ) -> list[ProbeMatch]:
+        clean = _clean_images(self.run_dir)
+        features = open_features(self.run_dir)
+        settings = self.verify.model_copy(update={"min_inliers": self.settings.min_inliers})
+        matches = []
+        for probe, query_features in probes.items():
+            for position, similarity in self._find_nearest(query_features):
+                image_id = clean.image_ids[position]
+                image_features = features.load(image_id)
+                found = verify_pair(query_features, image_features, settings)
+                columns = evidence(found)
+                transform = columns.pop("transform")
+                match = ProbeMatch(
+                    eval_set=eval_set,
+                    query_id=query_id,
+                    probe=probe,
+                    image_id=image_id,
+                    landmark_id=clean.landmark_ids[position],
+                    similarity=similarity,
+                    num_features_query=len(query_features),
+                    num_features_image=len(image_features),
+                    transform=None if transform is None else tuple(transform),
+                    **columns,
+                )
+                matches.append(match)
+        return matches
+
+    def _find_nearest(self, probe: LocalFeatures) -> list[tuple[int, float]]:
+        """Positions in the clean split and similarities, nearest first, ties by position."""
+        descriptor = open_vlad(self.run_dir).describe(probe)
+        if descriptor is None:
+            return []
+        clean = _clean_images(self.run_dir)
+        descriptors = open_descriptors(self.run_dir)
+        found: list[tuple[float, int]] = []
+        for start in range(0, len(clean.image_ids), _SEARCH_CHUNK):
+            chunk = descriptors.load(clean.image_ids[start : start + _SEARCH_CHUNK])
+            positions, similarities = find_neighbours(descriptor[None], chunk, self.settings.top_k)
+            pairs = zip(similarities[0].tolist(), positions[0].tolist(), strict=True)
+            found += [(-similarity, start + position) for similarity, position in pairs]
+        nearest = heapq.nsmallest(self.settings.top_k, found)
+        return [(position, -negative) for negative, position in nearest]
+
+
+@dataclass(frozen=True)
+class _CleanImages:
+    """The images that the cleaning kept and that can be compared, by image id."""
+
+    image_ids: list[str]
+    landmark_ids: list[int]
+
+
+def _clean_images(run_dir: Path) -> _CleanImages:
+    return _load_clean_images(run_dir, tuple(output_digests(run_dir, Clean.name).items()))
+
+
+@lru_cache(maxsize=1)
+def _load_clean_images(run_dir: Path, _: object) -> _CleanImages:
+    columns = ["image_id", "landmark_id", "kept"]
+    verdicts = read_table(table_parts(run_dir, Clean.name), VERDICTS, columns).to_pandas()
+    descriptors = open_descriptors(run_dir)
+    kept = verdicts[verdicts["kept"]].sort_values("image_id")
+    kept = kept[kept["image_id"].map(descriptors.has).astype(bool)]
+    return _CleanImages(kept["image_id"].tolist(), kept["landmark_id"].tolist())
+
+
+def _read_verdicts(run_dir: Path) -> list[dict[str, Any]]:
+    rows = read_table(table_parts(run_dir, Clean.name), VERDICTS).to_pylist()
+    return [row | {"reason": ImageReason(row["reason"])} for row in rows]

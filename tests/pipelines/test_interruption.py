@@ -1,0 +1,74 @@
+"""A driver that is stopped from outside leaves no worker behind and a folder to go on from."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pipelines_helpers import ToyStage, called_units, read_calls
+
+from pipelines.markers import read_markers
+from pipelines.runners import execute
+from pipelines.units import UnitStatus
+
+NUM_UNITS = 4
+PATIENCE_SECONDS = 20.0
+
+
+def _start_driver(run_dir: Path, behaviour: dict[str, str]) -> subprocess.Popen[str]:
+    code = f"import pipelines_helpers as h; h.drive({str(run_dir)!r}, {behaviour!r}, {NUM_UNITS})"
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _wait_until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.02)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_driver_leaves_no_worker_and_the_next_run_goes_on(tmp_path, number):
+    # Two units end at once; then both workers hang in an item.
+    items = {"u02": ["a"], "u03": ["b"]}
+    behaviour = {"a": "hang", "b": "hang"}
+    with _start_driver(tmp_path, behaviour) as driver:
+        _wait_until(lambda: len(read_calls(tmp_path)) == NUM_UNITS)
+        _wait_until(lambda: len(read_markers(tmp_path, "toy")) == 2)
+        driver.send_signal(number)
+        driver.communicate(timeout=PATIENCE_SECONDS)
+    assert driver.returncode == -number
+    pids = {pid for _, pid, _ in read_calls(tmp_path)}
+    _wait_until(lambda: not any(_is_running(pid) for pid in pids))
+    assert {marker.unit_id for marker in read_markers(tmp_path, "toy")} == {"u00", "u01"}
+
+    stage = ToyStage(tmp_path, items=items, num_units=NUM_UNITS)
+    reports = execute(stage, stage.plan(), tmp_path, workers=2)
+    assert {report.status for report in reports} == {UnitStatus.DONE}
+    assert {report.counts["crashed"] for report in reports} == {0}
+    assert called_units(tmp_path) == ["u00", "u01", "u02", "u02", "u03", "u03"]
+
+
+def test_a_run_without_trouble_prints_nothing(tmp_path):
+    with _start_driver(tmp_path, {}) as driver:
+        _, errors = driver.communicate(timeout=PATIENCE_SECONDS)
+    assert driver.returncode == 0
+    assert errors == ""
+    assert len(called_units(tmp_path)) == NUM_UNITS

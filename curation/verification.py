@@ -36,8 +36,8 @@ class VerificationSettings(StrictModel):
     """How strictly a pair of images is verified."""
 
     max_ratio: float = Field(0.9, gt=0, le=1)
-    """Lowe's ratio; with the mutual test and the frames of the features, 0.9 verifies a quarter
-    more true pairs than 0.8 at the same number of false ones, none."""
+    """Lowe's ratio. Looser than the usual 0.8: the mutual test and the scales and orientations of
+    the features keep false pairs out."""
     min_inliers: int = Field(30, ge=3)
     """Inliers of a verified pair, at least (Weyand et al. 2020)."""
     geometry: GeometrySettings = GeometrySettings()

@@ -26,6 +26,7 @@ class VladSettings(StrictModel):
     """Size of the codebook and of the descriptor, and what they are learned from."""
 
     num_words: int = Field(64, ge=2, le=4096)
+    """Visual words of the codebook."""
     dimensions: int = Field(256, ge=2, le=4096)
     """Length of a descriptor; fewer where there are not enough images to learn it from."""
     num_training_images: int = Field(2048, ge=2)
@@ -36,6 +37,7 @@ class VladSettings(StrictModel):
     """Share of the mean variance added to every variance before whitening, which otherwise blows
     up the noise in directions that the training images hardly vary in."""
     seed: int = Field(0, ge=0)
+    """Of the k-means clustering."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,4 +10,6 @@ class StrictModel(BaseModel):
     pydantic names it by its path instead.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )

@@ -95,6 +95,8 @@ def run_job(
     unknown = [name for name in only if name not in STAGE_NAMES]
     if unknown:
         raise JobError(f"no stage is called {unknown[0]!r}; stages are {', '.join(STAGE_NAMES)}")
+    # Workers may have another current folder.
+    run_dir = run_dir.absolute()
     results = []
     with locked(run_dir):
         write_config(run_dir, config)

@@ -101,6 +101,22 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError("\n".join([f"{path}:", *_describe(error)])) from error
 
 
+def check_paths(config: RunConfig) -> None:
+    """Look whether the files and folders that a job reads are there, before it starts.
+
+    Raises:
+        ConfigError: naming the key and the path.
+    """
+    content = config.model_dump(mode="json")
+    for section, key, value in _paths(content):
+        if not Path(value).exists():
+            where = next(".".join(keys) for keys in _PATH_KEYS if keys[-1] == key)
+            name = f" ({section['name']})" if "name" in section else ""
+            raise ConfigError(
+                f"{where}{name}: {value} does not exist; set it with --set or in the file"
+            )
+
+
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML that `load_config` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -22,7 +22,9 @@ class SourceSettings(StrictModel):
     layout: Literal["gldv2"] = "gldv2"
     """`gldv2`: SPLIT/images_NNN.tar, md5sum/SPLIT/md5.images_NNN.txt and metadata/*.csv."""
     root: Path
+    """The folder that holds them."""
     split: Literal["train"] = "train"
+    """Labels of train and of index are different id spaces; only train has classes to clean."""
     check_md5: bool = True
     """Compare every shard with its published checksum before it is read."""
 
@@ -31,6 +33,7 @@ class EvaluationSetSettings(StrictModel):
     """An evaluation set that the training classes must not overlap."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$")
+    """What tables call it: letters, digits, `_` and `-`."""
     images: Path
     """Folder of its photographs."""
     ground_truth: Path
@@ -50,12 +53,14 @@ class DescribeSettings(SiftSettings):
     """Local features."""
 
     method: Literal["sift"] = "sift"
+    """`sift`: RootSIFT, which needs no weights."""
 
 
 class EmbedSettings(VladSettings):
     """Global descriptors."""
 
     method: Literal["vlad"] = "vlad"
+    """`vlad`: aggregated local features, learned from the run's own images."""
 
 
 class VerifySettings(VerificationSettings):
@@ -70,6 +75,7 @@ class OverlapStageSettings(OverlapSettings):
     """Evaluation queries against the clean split."""
 
     queries_per_unit: int = Field(5, ge=1)
+    """Queries of one unit of work."""
 
 
 class EmitSettings(RemovalSettings, ValSplitSettings):

@@ -1,0 +1,55 @@
+# `make demo` and `make test` are all a newcomer needs; both set everything up first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# A relative path in PHOTOS counts from here: make match PHOTOS=../photos/gldv2_mini
+PHOTOS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types format bench browser docs clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(INSTALLED)  ## make .venv with everything in the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev,train]'
+	touch $@
+
+demo: $(INSTALLED)  ## the whole job on an embedded miniature data set, into demo/
+	$(BIN)/cleanmark demo --out demo
+
+test: $(INSTALLED)  ## the tests that run anywhere in minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(INSTALLED)  ## the tests that take minutes each
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)  ## style, import rules and generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED)  ## static types, strict
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## rewrite the files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(INSTALLED)  ## regenerate the generated documents
+	$(BIN)/python -m manifests.data_dictionary docs/data_dictionary.md
+	$(BIN)/python -m pipelines.config_reference docs/configuration.md
+
+bench: $(INSTALLED)  ## measure; JSON into benchmarks/results/
+	$(BIN)/python -m benchmarks.run_all $(if $(PHOTOS),--photos $(PHOTOS))
+
+browser:  ## Debian packages for the browser tests (needs root)
+	apt-get update -qq && apt-get install -y -qq chromium chromium-driver
+
+clean:  ## delete the environment and what demo and tests left
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

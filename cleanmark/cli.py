@@ -1,0 +1,173 @@
+"""The command `cleanmark`: thin verbs that mirror library functions.
+
+Exit status: 0 done, 1 failed, 2 bad arguments or configuration, 130 stopped with Ctrl-C.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cleanmark.scoring import TruthError, score_run
+from cleanmark.tables import (
+    print_failures,
+    print_manifest,
+    print_next,
+    print_score,
+    print_status,
+    where_to_look,
+)
+from manifests.decisions import DecisionsError
+from manifests.manifest_json import read_manifest
+from pipelines.decision_log import import_decisions
+from pipelines.job import STAGE_NAMES, JobError, StepResult, describe_run, is_finished, run_job
+from pipelines.run_config import ConfigError, RunConfig, check_paths, load_config
+from pipelines.run_folder import RunFolderError, locked, read_config
+from pipelines.runners import BeamOptionError, check_beam_args
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Clean landmark training sets and keep evaluation landmarks out of them.",
+)
+
+_BAD_INPUT = (
+    BeamOptionError,
+    ConfigError,
+    DecisionsError,
+    JobError,
+    RunFolderError,
+    TruthError,
+)
+
+
+class Policy(StrEnum):
+    """How decisions become removals; see docs/decisions.md."""
+
+    PAPER = "paper"
+    CONFIRMED = "confirmed"
+    STRICT = "strict"
+
+
+RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def run(
+    ctx: typer.Context,
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The job.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run folder. Default: runs/NAME-OF-CONFIG.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE", help=f"Only this stage; may be repeated: {STAGE_NAMES}."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override a setting; repeatable."),
+    ] = None,
+) -> None:
+    """Run a job, or go on with one that was stopped. Options for Beam follow after `--`."""
+    console = Console()
+    with _polite_failure(console):
+        settings = load_config(config, overrides or ())
+        check_paths(settings)
+        check_beam_args(ctx.args)
+        run_dir = out or Path("runs") / config.stem
+        results = run_job(settings, run_dir, console, only=only or (), beam_args=ctx.args)
+        _stop_if_failed(console, results)
+        if is_finished(run_dir):
+            _print_outcome(console, settings, run_dir)
+
+
+@app.command()
+def status(run_dir: RunDir) -> None:
+    """Show what is done, what is pending, and why units failed or images were removed."""
+    console = Console()
+    with _polite_failure(console):
+        settings = read_config(run_dir)
+        print_status(console, describe_run(settings, run_dir))
+        if is_finished(run_dir):
+            print_manifest(console, read_manifest(run_dir / "manifests" / "manifest.json"))
+
+
+@app.command()
+def emit(
+    run_dir: RunDir,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Decisions to add to the run, CSV or Parquet."),
+    ] = None,
+    policy: Annotated[
+        Policy | None, typer.Option(help="How decisions become removals. Default: as before.")
+    ] = None,
+) -> None:
+    """Apply the decisions made so far and write the manifests again."""
+    console = Console()
+    with _polite_failure(console):
+        settings = read_config(run_dir)
+        if policy is not None:
+            emit_settings = settings.emit.model_copy(update={"policy": policy.value})
+            settings = settings.model_copy(update={"emit": emit_settings})
+        if decisions is not None:
+            with locked(run_dir):
+                import_decisions(run_dir, decisions)
+        _stop_if_failed(console, run_job(settings, run_dir, console, only=("emit",)))
+        _print_outcome(console, settings, run_dir)
+
+
+@contextmanager
+def _polite_failure(console: Console) -> Iterator[None]:
+    """Turn what a user can mend into one line, and Ctrl-C into a promise."""
+    errors = Console(stderr=True)
+    try:
+        yield
+    except _BAD_INPUT as error:
+        errors.print(f"cleanmark: {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    except ValueError as error:
+        errors.print(f"cleanmark: {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        console.print("stopped; the same command goes on where this one stopped")
+        raise typer.Exit(130) from error
+
+
+def _stop_if_failed(console: Console, results: list[StepResult]) -> None:
+    failures = [report for result in results for report in result.failures]
+    if failures:
+        print_failures(console, failures)
+        console.print("Everything else is kept; the same command runs the failed units again.")
+        raise typer.Exit(1)
+
+
+def _print_outcome(console: Console, settings: RunConfig, run_dir: Path) -> None:
+    manifest = read_manifest(run_dir / "manifests" / "manifest.json")
+    print_manifest(console, manifest)
+    if settings.truth is not None:
+        print_score(console, score_run(run_dir, settings.truth))
+    if manifest.unmatched_decisions:
+        console.print(
+            f"{manifest.unmatched_decisions} decisions are on something that is no candidate "
+            "of this run; they remove nothing"
+        )
+    console.print(where_to_look(run_dir), highlight=False, soft_wrap=True)
+    if manifest.pending:
+        print_next(
+            console,
+            f"{manifest.pending} candidates wait for a decision; nothing is removed without one:",
+            [(f"cleanmark emit {run_dir} --decisions FILE", "apply decisions (docs/decisions.md)")],
+        )

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cleanmark.demo import DemoFolder, make_data, script_decisions
 from cleanmark.scoring import TruthError, score_run
 from cleanmark.tables import (
     print_failures,
@@ -89,7 +90,7 @@ def run(
         run_dir = out or Path("runs") / config.stem
         results = run_job(settings, run_dir, console, only=only or (), beam_args=ctx.args)
         _stop_if_failed(console, results)
-        if is_finished(run_dir):
+        if is_finished(settings, run_dir):
             _print_outcome(console, settings, run_dir)
 
 
@@ -100,7 +101,7 @@ def status(run_dir: RunDir) -> None:
     with _polite_failure(console):
         settings = read_config(run_dir)
         print_status(console, describe_run(settings, run_dir))
-        if is_finished(run_dir):
+        if is_finished(settings, run_dir):
             print_manifest(console, read_manifest(run_dir / "manifests" / "manifest.json"))
 
 
@@ -129,6 +130,43 @@ def emit(
         _print_outcome(console, settings, run_dir)
 
 
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for data and run.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Render a small world of landmarks, run the whole job on it and score it."""
+    console = Console()
+    folder = DemoFolder(out)
+    with _polite_failure(console):
+        console.rule("1. a small world, with mistakes planted in it")
+        make_data(folder, console)
+        console.rule("2. the job: find the mistakes, propose overlaps with the evaluation set")
+        settings = load_config(folder.config)
+        _stop_if_failed(console, run_job(settings, folder.run, console))
+        console.rule("3. people decide: a scripted reviewer answers for them here")
+        num_decided = script_decisions(folder)
+        with locked(folder.run):
+            import_decisions(folder.run, folder.decisions)
+        console.print(f"{num_decided} candidates decided, in {folder.decisions}", highlight=False)
+        _stop_if_failed(console, run_job(settings, folder.run, console, only=("emit",)))
+        console.rule("4. what came out")
+        _print_outcome(console, settings, folder.run)
+        print_next(
+            console,
+            "What to do next:",
+            [
+                (f"cleanmark report {folder.run}", "one HTML page with the pictures"),
+                (f"cleanmark status {folder.run}", "what is done, and why images were removed"),
+                (
+                    "cleanmark run configs/photos_mini.yaml --set source.root=DIR",
+                    "the same job on photographs of your own in GLDv2's layout",
+                ),
+            ],
+        )
+
+
 @contextmanager
 def _polite_failure(console: Console) -> Iterator[None]:
     """Turn what a user can mend into one line, and Ctrl-C into a promise."""
@@ -138,7 +176,7 @@ def _polite_failure(console: Console) -> Iterator[None]:
     except _BAD_INPUT as error:
         errors.print(f"cleanmark: {error}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         errors.print(f"cleanmark: {error}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
@@ -164,7 +202,7 @@ def _print_outcome(console: Console, settings: RunConfig, run_dir: Path) -> None
             f"{manifest.unmatched_decisions} decisions are on something that is no candidate "
             "of this run; they remove nothing"
         )
-    console.print(where_to_look(run_dir), highlight=False, soft_wrap=True)
+    console.print(where_to_look(run_dir), highlight=False, markup=False, soft_wrap=True)
     if manifest.pending:
         print_next(
             console,

@@ -35,6 +35,8 @@ def print_manifest(console: Console, manifest: Manifest) -> None:
             f"removed class {removed.landmark_id} ({name}, {removed.images} images): "
             f"{removed.evidence}",
             highlight=False,
+            markup=False,  # names of classes may hold brackets
+            soft_wrap=True,
         )
 
 
@@ -58,7 +60,8 @@ def print_status(console: Console, steps: Iterable[tuple[str, int | None, Tally]
         errors += [(f"{name}/{unit}", error) for unit, error in tally.errors.items()]
     console.print(table)
     for unit, error in errors:
-        console.print(f"failed {unit}: {_first_line(error)}", highlight=False, markup=False)
+        text = f"failed {unit}: {_first_line(error)}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_failures(console: Console, failures: Iterable[Report]) -> None:

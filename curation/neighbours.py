@@ -12,6 +12,8 @@ Descriptors = NDArray[np.float32]
 _DIGITS = 6
 """Similarities are compared at this precision: the last bits of a product depend on how the
 library cut it up, and must not decide which of two equal images comes first."""
+_SEARCH_ERROR = 2e-6
+"""More than the float32 search can misjudge a similarity, and the rounding besides."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,14 @@ def find_neighbours(
         return np.empty(empty, np.int64), np.empty(empty, np.float32)
     index = faiss.IndexFlatIP(database.shape[1])
     index.add(np.ascontiguousarray(database, np.float32))
-    # One more than asked for shows whether a tie runs across the cut.
-    similarities, positions = index.search(
-        np.ascontiguousarray(queries, np.float32), min(k + 1, len(database))
-    )
-    similarities = similarities.round(_DIGITS)
-    for row in np.flatnonzero(_tie_at_cut(similarities, k)):
-        everything = (database @ queries[row]).round(_DIGITS)
-        best = np.argsort(-everything, kind="stable")[: positions.shape[1]]
-        positions[row], similarities[row] = best, everything[best]
-    order = np.lexsort((positions, -similarities), axis=1)[:, :k]
-    rows = np.arange(len(queries))[:, None]
-    return positions[rows, order], similarities[rows, order]
+    # One more than asked for shows whether the search can have mistaken what lies at the cut.
+    num_found = min(k + 1, len(database))
+    _, found = index.search(np.ascontiguousarray(queries, np.float32), num_found)
+    ranked = [
+        _rank(query, database, positions, k)
+        for query, positions in zip(queries, found, strict=True)
+    ]
+    return np.stack([best for best, _ in ranked]), np.stack([values for _, values in ranked])
 
 
 def propose_pairs(
@@ -86,7 +84,24 @@ def propose_pairs(
     return [CandidatePair(ids[i], ids[j], value) for (i, j), value in ranked]
 
 
-def _tie_at_cut(similarities: Descriptors, k: int) -> NDArray[np.bool_]:
-    if similarities.shape[1] <= k:
-        return np.zeros(len(similarities), np.bool_)
-    return np.asarray(similarities[:, k - 1] == similarities[:, k])
+def _rank(
+    query: Descriptors, database: Descriptors, found: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], Descriptors]:
+    """The k best of the positions found, measured again; of all positions if the cut is close."""
+    values = _measure(query, database[found])
+    if len(found) > k:
+        last, next_best = np.sort(values)[::-1][k - 1 : k + 1]
+        if last - next_best <= _SEARCH_ERROR:
+            found = np.arange(len(database))
+            values = _measure(query, database)
+    best = np.lexsort((found, -values))[:k]
+    return found[best], values[best].astype(np.float32)
+
+
+def _measure(query: Descriptors, database: Descriptors) -> NDArray[np.float64]:
+    """Inner products, float64 (n,); equal vectors get equal values wherever they stand.
+
+    Products of float16 numbers, as descriptors are stored, add up in float64 without any error.
+    """
+    products: NDArray[np.float64] = np.einsum("nd,d->n", database, query, dtype=np.float64)
+    return products.round(_DIGITS)

@@ -15,6 +15,10 @@ from curation.geometry import Affine, Points
 from manifests.rows import PairReason
 from manifests.strict_model import StrictModel
 
+_NUM_EDGES = 4
+_MIN_EDGE_SHARE = 0.05
+"""Share of the points of a frame that lie along each edge, at least."""
+
 
 class GuardSettings(StrictModel):
     """Limits of the guards; lengths are shares of an image's long side or diagonal."""
@@ -76,8 +80,9 @@ def find_objection(agreement: Agreement, settings: GuardSettings) -> PairReason 
     if is_many_to_one(agreement, settings):
         return PairReason.MANY_TO_ONE
     shifted = share_one_shift(agreement, settings)
-    if _is_overlay(shifted, _in_frame(agreement, settings), settings):
-        return PairReason.FRAME
+    in_frame = _in_frame(agreement, settings)
+    if _is_overlay(shifted, in_frame, settings):
+        return PairReason.FRAME if _surrounds(in_frame, agreement) else PairReason.WATERMARK
     if _is_overlay(shifted, _in_border(agreement, settings), settings):
         return PairReason.WATERMARK
     if is_too_concentrated(agreement, settings):
@@ -127,7 +132,7 @@ def could_be_pasted(matrix: Affine, settings: GuardSettings) -> bool:
     linear = matrix[:, :2]
     scale = float(np.trace(linear)) / 2
     deviation = float(np.abs(linear - scale * np.eye(2)).max())
-    return deviation <= settings.max_pasted_distortion * abs(scale)
+    return deviation <= settings.max_pasted_distortion * scale
 
 
 def share_one_shift(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
@@ -178,6 +183,17 @@ def _in_frame(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_
     still = _within_tolerance(agreement.xy_b - agreement.xy_a, agreement, settings)
     in_frame: NDArray[np.bool_] = outer_a & outer_b & still
     return in_frame
+
+
+def _surrounds(chosen: NDArray[np.bool_], agreement: Agreement) -> bool:
+    """Whether chosen points lie along all four edges of image a, as those of a frame do.
+
+    A date stamp that sits at the same place in both pictures lies along one or two.
+    """
+    xy, shape = agreement.xy_a[chosen], np.array(agreement.shape_a, np.float64)
+    to_edges = np.concatenate([xy, shape - xy], axis=1) / np.concatenate([shape, shape])
+    per_edge = np.bincount(to_edges.argmin(axis=1), minlength=_NUM_EDGES)
+    return bool((per_edge >= _MIN_EDGE_SHARE * len(xy)).all())
 
 
 def _within_tolerance(

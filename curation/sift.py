@@ -1,6 +1,7 @@
 """RootSIFT: the local features that need no weights."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -57,7 +58,8 @@ def extract_sift(pixels: NDArray[np.uint8], settings: SiftSettings) -> LocalFeat
     keypoints, descriptors = detector.detectAndCompute(grey, None)
     if descriptors is None:
         return _no_features(width, height)
-    return _pack_features(keypoints, np.asarray(descriptors, np.float32), width, height)
+    features = _pack_features(keypoints, np.asarray(descriptors, np.float32), width, height)
+    return _take_strongest(features, settings.max_features)
 
 
 def root_sift(descriptors: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -98,6 +100,13 @@ def _pack_features(
     quantised = root_sift(descriptors)
     order = _strongest_first(response * size, geometry, quantised)
     return LocalFeatures(quantised[order], geometry[order], width, height)
+
+
+def _take_strongest(features: LocalFeatures, most: int) -> LocalFeatures:
+    """Keep to the budget; where responses tie, as on a regular pattern, OpenCV returns them all."""
+    return replace(
+        features, descriptors=features.descriptors[:most], geometry=features.geometry[:most]
+    )
 
 
 def _strongest_first(

@@ -14,12 +14,13 @@ from curation.geometry import (
     estimate_affine,
     invert_affine,
 )
+from curation.overlays import OverlaySettings, is_pasted
 from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 from manifests.strict_model import StrictModel
 
-_OVERLAYS = (PairReason.WATERMARK, PairReason.FRAME)
+_OVERLAYS = (PairReason.WATERMARK, PairReason.FRAME, PairReason.STATIC_OVERLAY)
 
 
 class CopySettings(StrictModel):
@@ -42,6 +43,7 @@ class VerificationSettings(StrictModel):
     """Inliers of a verified pair, at least (Weyand et al. 2020)."""
     geometry: GeometrySettings = GeometrySettings()
     guards: GuardSettings = GuardSettings()
+    overlays: OverlaySettings = OverlaySettings()
     copies: CopySettings = CopySettings()
 
 
@@ -114,7 +116,7 @@ def _judge(
     if fit.num_inliers < settings.min_inliers:
         return _refuse(PairReason.TOO_FEW_INLIERS, matches, fit)
     inliers = matches.select(fit.inliers)
-    objection = find_objection(_agreement(a, b, inliers, fit.matrix), settings.guards)
+    objection = _find_objection(a, b, inliers, fit, settings)
     if objection is not None:
         return _refuse(objection, matches, fit)
     if _is_copy(a, b, fit, settings.copies):
@@ -122,6 +124,20 @@ def _judge(
     else:
         verdict, reason = PairVerdict.VERIFIED, PairReason.ENOUGH_INLIERS
     return Verification(verdict, reason, len(matches), fit.matrix, inliers)
+
+
+def _find_objection(
+    a: LocalFeatures,
+    b: LocalFeatures,
+    inliers: Correspondences,
+    fit: AffineFit,
+    settings: VerificationSettings,
+) -> PairReason | None:
+    agreement = _agreement(a, b, inliers, fit.matrix)
+    objection = find_objection(agreement, settings.guards)
+    if objection is None and is_pasted(a, b, agreement.xy_a, fit, settings.overlays):
+        return PairReason.STATIC_OVERLAY
+    return objection
 
 
 def _judge_without_overlay(
@@ -133,7 +149,10 @@ def _judge_without_overlay(
 ) -> Verification:
     """Judge again without what the overlay explains; keep the first answer if that is no match."""
     assert found.matrix is not None  # noqa: S101  (an overlay is found among inliers of a model)
-    overlay = overlay_inliers(_agreement(a, b, found.inliers, found.matrix), settings.guards)
+    if found.reason is PairReason.STATIC_OVERLAY:
+        overlay = np.ones(found.num_inliers, np.bool_)
+    else:
+        overlay = overlay_inliers(_agreement(a, b, found.inliers, found.matrix), settings.guards)
     rest = matches.select(~np.isin(matches.index_a, found.inliers.index_a[overlay]))
     again = _judge(a, b, rest, settings)
     if again.verdict is PairVerdict.REJECTED:

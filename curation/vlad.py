@@ -84,7 +84,7 @@ def learn_vlad(images: Sequence[LocalFeatures], settings: VladSettings) -> Vlad:
         The embedder. Its dimensions are at most half the number of images.
 
     Raises:
-        ValueError: fewer than two images have features.
+        ValueError: fewer than two images have features, or all have the same.
     """
     described = [features for features in images if len(features)]
     if len(described) < 2:
@@ -115,7 +115,7 @@ def aggregate(features: LocalFeatures, words: NDArray[np.float32]) -> NDArray[np
 def save_vlad(path: Path, vlad: Vlad) -> None:
     """Write the embedder to one file, whole or not at all; the bytes depend on the values alone."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        for array in (vlad.words, vlad.mean, vlad.projection):
+        for array in _arrays(vlad):
             np.save(stream, array, allow_pickle=False)
 
 
@@ -126,12 +126,28 @@ def load_vlad(path: Path) -> Vlad:
         FileNotFoundError: there is no such file.
         ValueError: the file is no such embedder.
     """
-    with path.open("rb") as stream:
-        arrays = [np.load(stream, allow_pickle=False) for _ in range(3)]
-    vlad = Vlad(*arrays)
-    if vlad.words.shape[1:] != (DESCRIPTOR_BYTES,) or len(vlad.mean) != vlad.words.size:
-        raise ValueError(f"{path}: not a VLAD codebook; delete it and run the embed stage again")
+    try:
+        with path.open("rb") as stream:
+            vlad = Vlad(*(np.load(stream, allow_pickle=False) for _ in range(3)))
+        if not _fit_together(vlad):
+            raise ValueError(f"arrays of shapes {[a.shape for a in _arrays(vlad)]}")
+    except (ValueError, EOFError) as error:
+        remedy = "delete it and run the embed stage again"
+        raise ValueError(f"{path}: not a VLAD codebook ({error}); {remedy}") from error
     return vlad
+
+
+def _arrays(vlad: Vlad) -> tuple[NDArray[np.float32], ...]:
+    return vlad.words, vlad.mean, vlad.projection
+
+
+def _fit_together(vlad: Vlad) -> bool:
+    size = vlad.words.size
+    return (
+        vlad.words.shape[1:] == (DESCRIPTOR_BYTES,)
+        and vlad.mean.shape == (size,)
+        and vlad.projection.shape[:-1] == (size,)
+    )
 
 
 def _as_unit_vectors(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -167,6 +183,11 @@ def _learn_whitening(
     # The Gram matrix of the images is smaller than the covariance of the dimensions.
     variances, vectors = np.linalg.eigh(centred @ centred.T / len(centred))
     num_kept = _num_kept(variances, len(centred), settings.dimensions)
+    if num_kept == 0:
+        raise ValueError(
+            f"the global descriptor is learned from the differences between images, and all "
+            f"{len(centred)} have the same local features; add images of other things"
+        )
     variances, vectors = variances[::-1][:num_kept], vectors[:, ::-1][:, :num_kept]
     axes = centred.T @ vectors / np.sqrt(variances * len(centred))
     shrunk = variances + settings.whitening_shrinkage * variances.mean()
@@ -177,7 +198,7 @@ def _learn_whitening(
 def _num_kept(variances: NDArray[np.float64], num_images: int, most: int) -> int:
     """Directions with real variance, and no more than half as many as images."""
     real = int((variances > 1e-9 * max(float(variances[-1]), _MIN_NORM)).sum())
-    return max(1, min(most, num_images // 2, real))
+    return min(most, num_images // 2, real)
 
 
 def _with_fixed_signs(axes: NDArray[np.float64]) -> NDArray[np.float64]:

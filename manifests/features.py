@@ -14,6 +14,8 @@ GEOMETRY_DTYPE = np.dtype([("x", "<u2"), ("y", "<u2"), ("log2_size", "<u2"), ("a
 _XY_STEPS_PER_PX = 32.0
 _SIZE_STEPS_PER_OCTAVE = 2048.0
 _ANGLE_STEPS_PER_RADIAN = 65536.0 / (2.0 * np.pi)
+_LARGEST_CODE = 65535.5
+"""What rounds to more than 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +76,22 @@ def pack_geometry(
         `GEOMETRY_DTYPE` (n,).
 
     Raises:
-        ValueError: a position or a diameter lies outside what the format can hold.
+        ValueError: a position or a diameter lies outside what the format can hold, or a value is
+            no number.
     """
-    if len(xy) and (np.min(xy) < 0 or np.max(xy) >= 65535.5 / _XY_STEPS_PER_PX):
+    xy, size, angle = np.asarray(xy), np.asarray(size), np.asarray(angle)
+    # Asked so that a value that is no number fails too.
+    if not ((xy >= 0) & (xy < _LARGEST_CODE / _XY_STEPS_PER_PX)).all():
         raise ValueError("key point outside [0, 2048) px: describe at a smaller long side")
-    if len(size) and np.min(size) < 1:
-        raise ValueError("key point with a diameter under one pixel")
+    if not ((size >= 1) & (size < 2.0 ** (_LARGEST_CODE / _SIZE_STEPS_PER_OCTAVE))).all():
+        raise ValueError("key point with a diameter under one pixel or without bound")
+    if not np.isfinite(angle).all():
+        raise ValueError("key point with an angle that is no number")
     packed = np.empty(len(xy), GEOMETRY_DTYPE)
-    packed["x"] = np.rint(np.asarray(xy)[:, 0] * _XY_STEPS_PER_PX)
-    packed["y"] = np.rint(np.asarray(xy)[:, 1] * _XY_STEPS_PER_PX)
+    packed["x"] = np.rint(xy[:, 0] * _XY_STEPS_PER_PX)
+    packed["y"] = np.rint(xy[:, 1] * _XY_STEPS_PER_PX)
     packed["log2_size"] = np.rint(np.log2(size) * _SIZE_STEPS_PER_OCTAVE)
-    packed["angle"] = np.rint(np.asarray(angle) * _ANGLE_STEPS_PER_RADIAN).astype(np.int64) % 65536
+    packed["angle"] = np.rint(angle * _ANGLE_STEPS_PER_RADIAN).astype(np.int64) % 65536
     return packed
 
 

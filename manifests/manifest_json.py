@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from manifests.atomic import write_text
 from manifests.strict_model import StrictModel
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 
 
 class SplitCounts(StrictModel):
@@ -56,7 +56,7 @@ class Manifest(StrictModel):
         unmatched_decisions: decisions on something that is no candidate; they remove nothing.
     """
 
-    format_version: int = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     counts: ManifestCounts
     gldv2_clean: ManifestCounts
     ingested: int

@@ -21,7 +21,8 @@ def write_rows(path: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> i
     """Write rows (one mapping per row) as a part of `table`; return how many there were.
 
     Raises:
-        TableError: a row has a missing or unknown column, or a null where none may be.
+        TableError: a row has a missing or unknown column, a value of another type, or a null
+            where none may be.
     """
     rows = list(rows)
     names = [column.name for column in table.columns]
@@ -30,7 +31,11 @@ def write_rows(path: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> i
             wrong = sorted(row.keys() ^ set(names))
             raise TableError(f"{path}: row {number}: columns missing or unknown: {wrong}")
     columns = {name: [row[name] for row in rows] for name in names}
-    return write_table(path, table, pa.table(columns, schema=table.schema))
+    try:
+        data = pa.table(columns, schema=table.schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(f"{path}: a value does not fit table {table.name}: {error}") from error
+    return write_table(path, table, data)
 
 
 def write_table(path: Path, table: Table, data: pa.Table) -> int:
@@ -43,10 +48,11 @@ def write_table(path: Path, table: Table, data: pa.Table) -> int:
     """
     if data.schema.names != table.schema.names:
         raise TableError(f"{path}: columns are {data.schema.names}, not those of {table.name}")
-    data = data.cast(table.schema).replace_schema_metadata(table.schema.metadata)
     for column in table.columns:
         if not column.nullable and data[column.name].null_count:
-            raise TableError(f"{path}: null in column {column.name!r} of {table.name}")
+            row = data[column.name].is_null().index(True).as_py()
+            raise TableError(f"{path}: row {row}: null in column {column.name!r} of {table.name}")
+    data = data.cast(table.schema).replace_schema_metadata(table.schema.metadata)
     with replacing(path) as temporary:
         pq.write_table(
             data, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS, store_schema=True

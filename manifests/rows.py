@@ -39,6 +39,7 @@ class PairReason(StrEnum):
     MANY_TO_ONE = "many_to_one"
     WATERMARK = "watermark"
     FRAME = "frame"
+    STATIC_OVERLAY = "static_overlay"
     TOO_CONCENTRATED = "too_concentrated"
 
 
@@ -113,6 +114,7 @@ MEANINGS: dict[StrEnum, str] = {
     PairReason.MANY_TO_ONE: "Many points of one image fall on one spot of the other.",
     PairReason.WATERMARK: "What agrees is text or a logo at the border of both images.",
     PairReason.FRAME: "What agrees is a frame around both pictures.",
+    PairReason.STATIC_OVERLAY: "What agrees was pasted into both pictures; the rest differs.",
     PairReason.TOO_CONCENTRATED: "The agreeing points fill too small a part of an image.",
     ImageReason.VERIFIED: "Enough other photographs of the class show the same surface.",
     ImageReason.NO_FEATURES: "No local features were found, so nothing can be verified.",

@@ -9,7 +9,7 @@ from rich.console import Console
 from pipelines.markers import Tally, output_digests, pending, prune, read_markers, tally
 from pipelines.progress import StageProgress
 from pipelines.run_config import RunConfig
-from pipelines.run_folder import locked, write_config
+from pipelines.run_folder import RunFolderError, locked, table_parts, write_config
 from pipelines.runners import execute
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
@@ -90,7 +90,8 @@ def run_job(
 
     Raises:
         JobError: `only` names no stage.
-        RunFolderError: another process is at work in the folder, or a stage lacks what it reads.
+        RunFolderError: another process is at work in the folder, or a stage that is left out is
+            not finished for this configuration.
     """
     unknown = [name for name in only if name not in STAGE_NAMES]
     if unknown:
@@ -98,11 +99,15 @@ def run_job(
     # Workers may have another current folder.
     run_dir = run_dir.absolute()
     results = []
+    left_out: list[Stage] = []
     with locked(run_dir):
         write_config(run_dir, config)
         for stage in build_steps(config, run_dir):
             if only and stage_of(stage.name) not in only:
+                left_out.append(stage)
                 continue
+            _check_finished(left_out, run_dir)
+            left_out.clear()
             result = _run_step(stage, run_dir, console, config.runner.num_workers, beam_args)
             results.append(result)
             if result.failures:
@@ -124,13 +129,38 @@ def describe_run(config: RunConfig, run_dir: Path) -> Iterator[tuple[str, int | 
             continue
         units = stage.plan()
         waiting = {unit.unit_id for unit in pending(run_dir, units)}
+        planned = {unit.unit_id for unit in units}
         current = [
             marker
             for marker in markers
-            if marker.unit_id not in waiting or marker.status is UnitStatus.FAILED
+            if marker.unit_id in planned
+            and (marker.unit_id not in waiting or marker.status is UnitStatus.FAILED)
         ]
         yield stage.name, len(units), tally(current)
         plannable = not waiting
+
+
+def _check_finished(stages: Sequence[Stage], run_dir: Path) -> None:
+    """Refuse to go on from half-finished tables: what they lack would silently be missing."""
+    for stage in stages:
+        if isinstance(stage, Scan | Join):
+            # Not planned again, because the shards need not be on this machine any more.
+            _check_joined(run_dir)
+        elif waiting := pending(run_dir, stage.plan()):
+            raise RunFolderError(
+                f"{run_dir}: stage {stage_of(stage.name)!r} is left out, but {len(waiting)} of its "
+                "units are not done for this configuration; run it too"
+            )
+
+
+def _check_joined(run_dir: Path) -> None:
+    joined = {part.name for part in table_parts(run_dir, Join.name)}
+    scanned = {Path(path).name for path in output_digests(run_dir, Scan.name)}
+    if missing := sorted(scanned - joined):
+        raise RunFolderError(
+            f"{run_dir}: stage 'ingest' is left out, but {missing[0]} was not joined with the "
+            "lists of classes; run it too"
+        )
 
 
 def _run_step(
@@ -149,6 +179,7 @@ def _run_step(
     return StepResult(stage.name, len(units), len(waiting), failures)
 
 
-def is_finished(run_dir: Path) -> bool:
-    """Whether the run has written manifests."""
-    return bool(output_digests(run_dir, Emit.name))
+def is_finished(config: RunConfig, run_dir: Path) -> bool:
+    """Whether the manifests are there, and made from what the folder now holds."""
+    units = build_steps(config, run_dir)[-1].plan()
+    return not pending(run_dir, units)

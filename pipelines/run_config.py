@@ -1,8 +1,8 @@
 """The configuration of a job: one YAML file, one section per stage, nothing unknown allowed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError, model_validator
@@ -70,9 +70,8 @@ class RunConfig(StrictModel):
     def digest(self) -> str:
         """SHA-256 of all settings that decide the result: neither paths nor the runner."""
         content = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
-        for *parents, key in _PATH_KEYS:
-            for section in _sections(content, parents):
-                section.pop(key, None)
+        for path in list(_paths(content)):
+            del path.section[path.key]
         return digest_json(content)
 
 
@@ -98,7 +97,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join([f"{path}:", *_describe(error)])) from error
+        problems = (f"{path}: {problem}" for problem in _describe(error))
+        raise ConfigError("\n".join(problems)) from error
 
 
 def check_paths(config: RunConfig) -> None:
@@ -108,12 +108,10 @@ def check_paths(config: RunConfig) -> None:
         ConfigError: naming the key and the path.
     """
     content = config.model_dump(mode="json")
-    for section, key, value in _paths(content):
-        if not Path(value).exists():
-            where = next(".".join(keys) for keys in _PATH_KEYS if keys[-1] == key)
-            name = f" ({section['name']})" if "name" in section else ""
+    for path in _paths(content):
+        if not Path(path.value).exists():
             raise ConfigError(
-                f"{where}{name}: {value} does not exist; set it with --set or in the file"
+                f"{path.name}: {path.value} does not exist; set it with --set or in the file"
             )
 
 
@@ -122,13 +120,43 @@ def dump_config(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one section, as YAML itself demands."""
+
+    def construct_mapping(
+        self,
+        node: yaml.MappingNode,
+        deep: bool = False,  # noqa: FBT001, FBT002  (PyYAML's signature)
+    ) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                problem = f"the key {key.value!r} is given twice in one section"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str) -> Any:  # noqa: ANN401  (any YAML value)
+    """Read one YAML document; a `ConfigError` says in one line what is wrong with it."""
+    try:
+        return yaml.load(text, _StrictLoader)  # noqa: S506  (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"not readable as YAML: {where}{error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not readable as YAML: {' '.join(str(error).split())}") from error
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such configuration file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as a configuration file: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected sections such as `source:`, found {content!r}")
     return content
@@ -139,48 +167,61 @@ def _describe(error: ValidationError) -> Iterator[str]:
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            yield f"  {key}: there is no such setting; see docs/configuration.md"
+            yield f"{key}: there is no such setting; see docs/configuration.md"
         elif problem["type"] == "missing":
-            yield f"  {key}: must be given"
+            yield f"{key}: must be given"
         elif problem["loc"]:
-            yield f"  {key}: {message} (found {problem['input']!r})"
+            yield f"{key}: {message} (found {problem['input']!r})"
         else:
-            yield f"  {message}"
+            yield f"{message}"
 
 
-def _sections(content: object, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Every mapping that `keys` lead to; `*` stands for each item of a list."""
+class _PathSetting(NamedTuple):
+    """A path that is given: its dotted name, and the section, key and value that hold it."""
+
+    name: str
+    section: dict[str, Any]
+    key: str
+    value: str
+
+
+def _paths(content: dict[str, Any]) -> Iterator[_PathSetting]:
+    for *parents, key in _PATH_KEYS:
+        for name, section in _sections(content, parents):
+            if isinstance(section.get(key), str):
+                yield _PathSetting(".".join([*name, key]), section, key, section[key])
+
+
+def _sections(
+    content: object, keys: Sequence[str], name: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every mapping that `keys` lead to, with its own name; `*` stands for each item of a list."""
     if not keys:
         if isinstance(content, dict):
-            yield content
+            yield name, content
     elif keys[0] == "*":
-        for item in content if isinstance(content, list | tuple) else ():
-            yield from _sections(item, keys[1:])
+        for number, item in enumerate(content if isinstance(content, list) else ()):
+            yield from _sections(item, keys[1:], (*name, str(number)))
     elif isinstance(content, dict):
-        yield from _sections(content.get(keys[0]), keys[1:])
-
-
-def _paths(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    for *parents, key in _PATH_KEYS:
-        for section in _sections(content, parents):
-            if isinstance(section.get(key), str):
-                yield section, key, section[key]
+        yield from _sections(content.get(keys[0]), keys[1:], (*name, keys[0]))
 
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
-    for section, key, value in _paths(content):
-        if not value.startswith(_ROOT_PLACEHOLDER):
-            section[key] = str(folder / Path(value).expanduser())
+    for path in _paths(content):
+        if not path.value.startswith(_ROOT_PLACEHOLDER):
+            path.section[path.key] = str(folder / Path(path.value).expanduser())
 
 
 def _fill_in_root(content: dict[str, Any]) -> None:
     source = content.get("source")
     root = source.get("root") if isinstance(source, Mapping) else None
-    for section, key, value in _paths(content):
-        if value.startswith(_ROOT_PLACEHOLDER):
-            if not isinstance(root, str) or section is source:
-                raise ConfigError(f"{key}: {value!r} needs source.root, which is not given")
-            section[key] = value.replace(_ROOT_PLACEHOLDER, root, 1)
+    for path in _paths(content):
+        if path.value.startswith(_ROOT_PLACEHOLDER):
+            if not isinstance(root, str) or path.section is source:
+                raise ConfigError(
+                    f"{path.name}: {path.value!r} needs source.root, which is not given"
+                )
+            path.section[path.key] = path.value.replace(_ROOT_PLACEHOLDER, root, 1)
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
@@ -188,9 +229,9 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected dotted.key=value")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is no YAML: {error}") from error
+        value = _parse_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"--set {override}: {error}") from error
     *parents, last = key.split(".")
     section: Any = content
     for number, part in enumerate(parents):
@@ -210,6 +251,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
 def _list_index(section: object, part: str, where: str) -> int:
     if not isinstance(section, list):
         raise ConfigError(f"--set {where}: leads into a plain value, not into a section")
-    if not part.isdigit() or int(part) >= len(section):
-        raise ConfigError(f"--set {where}: the list has items 0 to {len(section) - 1}")
+    if not part.isdecimal() or int(part) >= len(section):
+        items = f"items 0 to {len(section) - 1}" if section else "no items"
+        raise ConfigError(f"--set {where}: the list has {items}")
     return int(part)

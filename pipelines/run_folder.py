@@ -51,7 +51,7 @@ def read_config(run_dir: Path) -> RunConfig:
     try:
         return load_config(path)
     except ConfigError as error:
-        raise RunFolderError(f"{error}\n  (written by another version?)") from error
+        raise RunFolderError(f"{error} (written by another version?)") from error
 
 
 @contextmanager
@@ -59,9 +59,12 @@ def locked(run_dir: Path) -> Iterator[None]:
     """Keep other processes from working in the folder; the system lifts the lock on any death.
 
     Raises:
-        RunFolderError: somebody else is at work there.
+        RunFolderError: somebody else is at work there, or `run_dir` is a file.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunFolderError(f"{run_dir}: not a folder; give another --out") from error
     with (run_dir / ".lock").open("w", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -25,7 +25,13 @@ from curation.shards import (
     open_shard,
 )
 from manifests.arrow_schemas import FILES, IMAGES
-from manifests.gldv2_csv import read_attribution_csv, read_category_csv, read_train_csv
+from manifests.gldv2_csv import (
+    METADATA_URL,
+    Gldv2CsvError,
+    read_attribution_csv,
+    read_category_csv,
+    read_train_csv,
+)
 from manifests.lineage import digest_bytes, digest_file
 from manifests.parquet_io import read_table, write_rows
 from manifests.rows import ImageStatus
@@ -61,6 +67,7 @@ class Scan:
                 f"{folder}: no shards named images_NNN.tar; set source.root to the folder that "
                 f"holds {self.source.split}/, md5sum/ and metadata/"
             )
+        _find_metadata(self.source)  # asked for now, not after days of decoding
         return [self._plan_shard(shard) for shard in shards]
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
@@ -131,7 +138,7 @@ class Join:
     def plan(self) -> list[Unit]:
         """One unit per scanned shard; each depends on the shards before it, for repeated ids."""
         scanned = output_digests(self.run_dir, Scan.name)
-        metadata = {path.name: digest_file(path) for path in self._metadata().values()}
+        metadata = {n: digest_file(path) for n, path in _find_metadata(self.source).items()}
         units = []
         for number, path in enumerate(scanned):
             earlier = {p: digest for p, digest in scanned.items() if p <= path}
@@ -161,14 +168,8 @@ class Join:
         usable = [row for row in rows if row["status"] == ImageStatus.OK]
         return {"images": len(rows), "usable": len(usable)}
 
-    def _metadata(self) -> dict[str, Path]:
-        folder = self.source.root / "metadata"
-        names = ("train.csv", "train_attribution.csv", "train_label_to_category.csv")
-        # Only the list of classes is indispensable; names and rights may be missing.
-        return {n: folder / n for n in names if n == names[0] or (folder / n).is_file()}
-
     def _load_lists(self) -> "_Lists":
-        metadata = self._metadata()
+        metadata = _find_metadata(self.source)
         versions = [(str(path), path.stat().st_mtime_ns) for path in metadata.values()]
         return _load_lists(
             metadata["train.csv"],
@@ -214,6 +215,18 @@ class _Lists:
         if row["status"] == ImageStatus.OK and landmark_id is None:
             return row | {"status": ImageStatus.UNLISTED, "reason": "train.csv has no such id"}
         return row
+
+
+def _find_metadata(source: SourceSettings) -> dict[str, Path]:
+    """The metadata files that are there, by name; names and rights may be missing."""
+    folder = source.root / "metadata"
+    if not (folder / "train.csv").is_file():
+        raise Gldv2CsvError(
+            f"{folder / 'train.csv'}: no such file, so that no image has a class; "
+            f"fetch it from {METADATA_URL}train.csv"
+        )
+    names = ("train.csv", "train_attribution.csv", "train_label_to_category.csv")
+    return {name: folder / name for name in names if (folder / name).is_file()}
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,91 @@
+"""Queries of evaluation sets, and where they agree with training images."""
+
+from dataclasses import dataclass
+
+from cleanmark.correspondence_drawing import Pixels, View
+from cleanmark.pictures import MissingPictureError
+from curation.images import ImageError, decode_image, resize_long_side
+from curation.sift import extract_sift
+from curation.verification import verify_pair
+from manifests.evaluation_sets import (
+    EvaluationQuery,
+    EvaluationSet,
+    GroundTruthError,
+    find_image,
+    read_ground_truth,
+)
+from manifests.features import LocalFeatures
+from pipelines.run_config import RunConfig
+
+
+@dataclass(frozen=True, eq=False)
+class _Probe:
+    """A view of a query, no larger than it was described, and its features."""
+
+    pixels: Pixels
+    features: LocalFeatures
+
+
+class QueryImages:
+    """Reads queries and compares them with training images again, as the overlap stage did.
+
+    The tables keep how many correspondences agreed, not which. Features and verifier use no
+    random numbers, so asking again gives the same ones.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._sets = {s.name: s for s in config.evaluation_sets}
+        self._describe = config.describe
+        self._verify = config.verify.model_copy(update={"min_inliers": config.overlap.min_inliers})
+        self._truths: dict[str, EvaluationSet] = {}
+        self._probes: dict[tuple[str, str, str], _Probe] = {}
+
+    def compare(
+        self, eval_set: str, query_id: str, probe_name: str, image: Pixels
+    ) -> tuple[View, View]:
+        """Find the places where a query and a training image agree.
+
+        Args:
+            eval_set: name of the evaluation set.
+            query_id: the query.
+            probe_name: `crop` for its box, `whole` for the whole photograph.
+            image: the training image, uint8 (height, width, 3), RGB.
+
+        Returns:
+            The query's view and the image's; their points belong together one by one.
+
+        Raises:
+            MissingPictureError: the query's image or the ground truth is not there any more.
+        """
+        key = (eval_set, query_id, probe_name)
+        if key not in self._probes:
+            self._probes[key] = self._read_probe(*key)
+        probe = self._probes[key]
+        features = extract_sift(image, self._describe)
+        inliers = verify_pair(probe.features, features, self._verify).inliers
+        query_xy = probe.features.xy[inliers.index_a]
+        return (
+            View(probe.pixels, query_xy, probe.features.width),
+            View(image, features.xy[inliers.index_b], features.width),
+        )
+
+    def _read_probe(self, eval_set: str, query_id: str, probe_name: str) -> _Probe:
+        try:
+            query = self._find_query(eval_set, query_id)
+            data = find_image(self._sets[eval_set].images, query_id).read_bytes()
+            pixels = decode_image(data, query.box if probe_name == "crop" else None).pixels
+        except (GroundTruthError, OSError, ImageError) as error:
+            raise MissingPictureError(f"The query is not readable: {error}") from error
+        features = extract_sift(pixels, self._describe)
+        return _Probe(resize_long_side(pixels, self._describe.long_side_px), features)
+
+    def _find_query(self, eval_set: str, query_id: str) -> EvaluationQuery:
+        if eval_set not in self._sets:
+            raise GroundTruthError(f"the configuration names no evaluation set {eval_set!r} now")
+        if eval_set not in self._truths:
+            path = self._sets[eval_set].ground_truth
+            self._truths[eval_set] = read_ground_truth(path, eval_set)
+        for query in self._truths[eval_set].queries:
+            if query.query_id == query_id:
+                return query
+        raise GroundTruthError(f"the ground truth of {eval_set} has no query {query_id!r} now")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from manifests.atomic import write_text
 
@@ -48,6 +48,8 @@ class InFlight:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.crashed = crashed
         self._path = path
+        self._num_items = 0
+        self._num_done = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
     def __enter__(self) -> Self:
@@ -69,9 +71,20 @@ class InFlight:
         try:
             yield
         finally:
-            self._write(None)
+            self.advance()
 
-    def _write(self, record: Mapping[str, str | float] | None) -> None:
+    def expect(self, num_items: int) -> None:
+        """Say how many items the unit has, for whoever shows progress."""
+        self._num_items = num_items
+        self._write(None)
+
+    def advance(self) -> None:
+        """Count an item as done; `item` does so by itself."""
+        self._num_done += 1
+        self._write(None)
+
+    def _write(self, item: Mapping[str, str | float] | None) -> None:
+        record = {"item": item, "num_done": self._num_done, "num_items": self._num_items}
         # One system call of a fixed length: what the kernel holds survives the process, and a
         # shorter record leaves no tail of a longer one behind.
         os.pwrite(self._file, json.dumps(record).encode().ljust(_RECORD_BYTES), 0)
@@ -79,11 +92,24 @@ class InFlight:
 
 def read_in_flight(path: Path) -> Item | None:
     """The item that a unit noted last; None between items, or when there is no readable note."""
+    item = _read_record(path).get("item")
+    return None if item is None else Item(**item)
+
+
+def read_share_done(path: Path) -> float:
+    """The share of a unit's items that are done, 0 to 1; 0 when the unit does not count them."""
+    record = _read_record(path)
+    num_done, num_items = int(record.get("num_done", 0)), int(record.get("num_items", 0))
+    return min(1.0, num_done / max(1, num_items))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """What the note says; empty if there is none, or if it is being written."""
     try:
-        record = json.loads(path.read_bytes())
-        return None if record is None else Item(**record)
+        record: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
-        return None
+        return {}
+    return record
 
 
 def read_crashes(path: Path, fingerprint: str) -> dict[str, list[str]]:

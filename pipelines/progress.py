@@ -9,7 +9,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pipelines.markers import MARKER_SUFFIX, Marker, Tally, parse_marker, tally
+from pipelines.in_flight import read_share_done
+from pipelines.markers import IN_FLIGHT_SUFFIX, MARKER_SUFFIX, Marker, Tally, parse_marker, tally
 from pipelines.units import state_dir
 
 _POLL_SECONDS = 0.5
@@ -37,6 +38,11 @@ class MarkerWatch:
                 seen[key] = marker
         self._seen = seen
         return tally(list(seen.values()))
+
+    def poll_begun(self) -> float:
+        """The units at work, each as the share of its items that are done, added up."""
+        notes = self._folder.glob(f"[!.]*{IN_FLIGHT_SUFFIX}")
+        return sum(read_share_done(note) for note in notes)
 
 
 class StageProgress:
@@ -99,29 +105,33 @@ class StageProgress:
                 self._print_plain(seen)
 
     def _show_live(self, seen: Tally) -> None:
-        completed = seen.num_done + seen.num_failed
+        completed = seen.num_done + seen.num_failed + self._watch.poll_begun()
         self._bar.update(self._task, completed=completed, detail=self._describe(seen))
 
     def _print_plain(self, seen: Tally) -> None:
-        done = f"{seen.num_done}/{self._total} units done"
-        text = f"{self._stage_name}: {done}{self._describe(seen)}"
+        begun = self._watch.poll_begun()
+        at_work = f", {begun / self._total:.0%} at work" if begun else ""
+        text = f"{self._stage_name}: {self._describe(seen)}{at_work}"
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _describe(self, seen: Tally) -> str:
-        parts = [f"{seen.num_failed} failed"] if seen.num_failed else []
+        parts = [f"{seen.num_done}/{self._total} units done"]
+        if seen.num_failed:
+            parts.append(f"{seen.num_failed} failed")
         num_new = seen.num_done + seen.num_failed - self._already_done
         if num_new > 0:
             minutes = (time.monotonic() - self._begun) / 60
             parts.append(f"{num_new / max(minutes, 1e-3):.1f} units/min")
         parts += [f"{name} {count:,}" for name, count in sorted(seen.counts.items())]
-        return "".join(f", {part}" for part in parts)
+        return ", ".join(parts)
 
 
 def _live_line(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}{task.fields[detail]}", markup=False),
+        TextColumn("{task.percentage:.0f} %"),
+        TextColumn("{task.fields[detail]}", markup=False),
         TimeRemainingColumn(),
         console=console,
     )

@@ -128,11 +128,12 @@ class _StrictLoader(yaml.SafeLoader):
         node: yaml.MappingNode,
         deep: bool = False,  # noqa: FBT001, FBT002  (PyYAML's signature)
     ) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
+        seen: list[object] = []
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
+            if key.value in seen:
                 problem = f"the key {key.value!r} is given twice in one section"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.append(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -229,7 +230,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected dotted.key=value")
     try:
-        value = _parse_yaml(text)
+        # YAML would take the braces for a mapping, and a shell has eaten the quotes around them.
+        value = text if text.startswith(_ROOT_PLACEHOLDER) else _parse_yaml(text)
     except ConfigError as error:
         raise ConfigError(f"--set {override}: {error}") from error
     *parents, last = key.split(".")

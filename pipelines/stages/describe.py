@@ -55,6 +55,7 @@ class Describe:
         rows = read_table(part, IMAGES, columns).to_pylist()
         usable = [row for row in rows if row["status"] == ImageStatus.OK]
         index_path = self.run_dir / unit.outputs[1]
+        in_flight.expect(len(usable))
         num_features = write_features(index_path, self._describe_all(usable, in_flight))
         # The fingerprint vouches for both files, so both must be where the plan says.
         if binary_path(index_path) != self.run_dir / unit.outputs[0]:

@@ -76,6 +76,7 @@ class Scan:
         if self.source.check_md5:
             check_md5(shard, self._md5_file(shard))
         members = list_members(shard)
+        in_flight.expect(len(members))
         with open_shard(shard) as reader:
             rows = [self._scan_member(unit, member, reader, in_flight) for member in members]
         write_rows(self.run_dir / unit.outputs[0], FILES, rows)

@@ -143,6 +143,7 @@ class Overlap:
         truth = read_ground_truth(evaluation_set.ground_truth, evaluation_set.name)
         wanted: Sequence[str] = unit.spec["queries"]  # type: ignore[assignment]
         matches: list[ProbeMatch] = []
+        in_flight.expect(len(wanted))
         for query in truth.queries:
             if query.query_id in wanted:
                 if query.query_id in in_flight.crashed:

@@ -60,9 +60,14 @@ class Verify:
             for number, blocks in enumerate(bins)
         ]
 
-    def run(self, unit: Unit, in_flight: InFlight) -> Counts:  # noqa: ARG002  (nothing to decode)
+    def run(self, unit: Unit, in_flight: InFlight) -> Counts:
         """Write one row per pair put to the verifier."""
-        rows = [row for block in blocks_of(unit) for row in self._verify_block(block)]
+        blocks = blocks_of(unit)
+        in_flight.expect(len(blocks))
+        rows: list[dict[str, Any]] = []
+        for block in blocks:
+            rows += self._verify_block(block)
+            in_flight.advance()
         write_rows(self.run_dir / unit.outputs[0], MATCHES, rows)
         verified = [row for row in rows if row["verdict"] != PairVerdict.REJECTED]
         return {"pairs": len(rows), "verified": len(verified)}

@@ -2,7 +2,14 @@ import time
 
 import pytest
 
-from pipelines.in_flight import InFlight, given_up, read_crashes, read_in_flight, record_crash
+from pipelines.in_flight import (
+    InFlight,
+    given_up,
+    read_crashes,
+    read_in_flight,
+    read_share_done,
+    record_crash,
+)
 
 
 def test_the_note_names_the_item_only_while_it_is_handled(tmp_path):
@@ -54,3 +61,18 @@ def test_strikes_of_another_fingerprint_do_not_count(tmp_path):
     record_crash(path, "old", "a", "SIGSEGV")
     assert read_crashes(path, "new") == {}
     assert record_crash(path, "new", "a", "SIGSEGV") == {}
+
+
+def test_the_share_done_counts_items_and_needs_a_total(tmp_path):
+    note = tmp_path / "u00.inflight"
+    assert read_share_done(note) == 0.0
+    with InFlight(note, {}) as in_flight:
+        with in_flight.item("a"):
+            pass
+        assert read_share_done(note) == 1.0  # one of at least one
+        in_flight.expect(4)
+        assert read_share_done(note) == 0.25
+        with in_flight.item("b"):
+            assert read_share_done(note) == 0.25
+        in_flight.advance()
+        assert read_share_done(note) == 0.75

@@ -4,6 +4,7 @@ import pytest
 from pipelines_helpers import ToyStage
 from rich.console import Console
 
+from pipelines.in_flight import InFlight
 from pipelines.markers import clear_unit
 from pipelines.progress import MarkerWatch, StageProgress
 from pipelines.run_unit import run_unit
@@ -72,3 +73,20 @@ def test_an_error_in_the_block_passes_through(tmp_path):
     ):
         raise ValueError("stop")
     assert "0/1" in console.file.getvalue()
+
+
+def test_units_at_work_count_by_the_share_of_their_items(tmp_path):
+    watch = MarkerWatch(tmp_path, "toy")
+    assert watch.poll_begun() == 0
+    folder = tmp_path / "state" / "toy"
+    with (
+        InFlight(folder / "u00.inflight", {}) as first,
+        InFlight(folder / "u01.inflight", {}) as second,
+    ):
+        for in_flight in (first, second):
+            in_flight.expect(4)
+        first.advance()
+        second.advance()
+        second.advance()
+        assert watch.poll_begun() == 0.75
+    assert watch.poll_begun() == 0

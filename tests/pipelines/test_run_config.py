@@ -1,0 +1,375 @@
+import copy
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.config_reference import list_settings
+from pipelines.run_config import ConfigError, RunConfig, check_paths, dump_config, load_config
+
+FULL = {
+    "source": {"root": "/data"},
+    "evaluation_sets": [{"name": "mini", "images": "/eval/jpg", "ground_truth": "/eval/gnd.json"}],
+    "truth": {"images": "/data/truth.csv", "overlap": "/data/overlap.csv"},
+}
+PATHS = (
+    "source.root",
+    "evaluation_sets[].images",
+    "evaluation_sets[].ground_truth",
+    "truth.images",
+    "truth.overlap",
+)
+
+
+def _write(folder, content, name="job.yaml"):
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return path
+
+
+def _load(tmp_path, content, *overrides):
+    return load_config(_write(tmp_path, content), overrides)
+
+
+def _complaint(tmp_path, content, *overrides):
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, content, *overrides)
+    return str(caught.value)
+
+
+def _with(content, dotted, value):
+    """A copy of `content` with one more value; `a[].b` is in the first item of the list `a`."""
+    content = copy.deepcopy(content)
+    section = content
+    *parents, last = dotted.split(".")
+    for part in parents:
+        name = part.removesuffix("[]")
+        section = section.setdefault(name, {})
+        section = section[0] if part != name else section
+    section[last] = value
+    return content
+
+
+def _read(config, dotted):
+    value = config
+    for part in dotted.split("."):
+        name = part.removesuffix("[]")
+        value = getattr(value, name)
+        value = value[0] if part != name else value
+    return value
+
+
+def test_a_file_with_only_a_source_is_a_job(tmp_path):
+    config = _load(tmp_path, {"source": {"root": "/data"}})
+    assert config.source.root == Path("/data")
+    assert config.evaluation_sets == ()
+    assert config.truth is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "clena",
+        "clean.min_inlier",
+        "verify.guards.max_scael",
+        "evaluation_sets[].picture",
+        "truth.overlaps",
+    ],
+)
+def test_an_unknown_key_is_named_by_its_path(tmp_path, key):
+    complaint = _complaint(tmp_path, _with(FULL, key, 1))
+    where = f"{tmp_path / 'job.yaml'}: {key.replace('[]', '.0')}"
+    assert complaint == f"{where}: there is no such setting; see docs/configuration.md"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("verify.min_inliers", 2),
+        ("clean.min_verified_neighbours", 0),
+        ("emit.val_fraction", 1.0),
+        ("emit.policy", "papre"),
+        ("describe.max_features", "many"),
+        ("embed.whitening_shrinkage", float("nan")),
+        ("evaluation_sets[].name", "with blank"),
+        ("runner.workers", -1),
+        ("clean", None),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_path_and_what_was_found(tmp_path, key, value):
+    complaint = _complaint(tmp_path, _with(FULL, key, value))
+    assert complaint.startswith(f"{tmp_path / 'job.yaml'}: {key.replace('[]', '.0')}: ")
+    assert complaint.endswith(f"(found {value!r})")
+    assert "\n" not in complaint
+
+
+@pytest.mark.parametrize("key", ["source", "source.root", "evaluation_sets[].ground_truth"])
+def test_what_is_missing_is_named(tmp_path, key):
+    content = copy.deepcopy(FULL)
+    section = content
+    *parents, last = key.replace("[]", ".0").split(".")
+    for part in parents:
+        section = section[int(part) if part.isdigit() else part]
+    del section[last]
+    assert f"{key.replace('[]', '.0')}: must be given" in _complaint(tmp_path, content)
+
+
+def test_every_problem_gets_a_line_of_its_own_that_names_the_file(tmp_path):
+    content = _with(_with(FULL, "clean.min_inlier", 1), "verify.min_inliers", 0)
+    lines = _complaint(tmp_path, content).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{tmp_path / 'job.yaml'}: ") for line in lines)
+
+
+def test_thresholds_that_leave_a_gap_are_refused(tmp_path):
+    complaint = _complaint(tmp_path, FULL, "clean.min_inliers=20")
+    assert "clean.min_inliers (20) is below verify.min_inliers (30)" in complaint
+    assert _load(tmp_path, FULL, "clean.min_inliers=20", "verify.min_inliers=20")
+
+
+def test_two_evaluation_sets_of_one_name_are_refused(tmp_path):
+    content = FULL | {"evaluation_sets": FULL["evaluation_sets"] * 2}
+    assert "two of them have one name: ['mini', 'mini']" in _complaint(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("source: {root: /a", "not readable as YAML: line 1, column 18"),
+        ("- a\n- b\n", "expected sections such as `source:`, found ['a', 'b']"),
+        ("", "expected sections such as `source:`, found None"),
+        ("source: &a {root: /a}\nb: *c\n", "line 2, column 4: found undefined alias 'c'"),
+        ("x: !!python/object:os.system {}\n", "could not determine a constructor"),
+        (
+            "source: {root: /a}\nclean: {min_inliers: 40}\nverify: {}\nclean: {}\n",
+            "line 4, column 1: the key 'clean' is given twice in one section",
+        ),
+    ],
+)
+def test_a_file_that_is_no_plain_yaml_is_refused_in_one_line(tmp_path, text, complaint):
+    found = _complaint(tmp_path, text)
+    assert found.startswith(f"{tmp_path / 'job.yaml'}: ")
+    assert complaint in found
+    assert "\n" not in found
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such configuration file"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="not readable as a configuration file"):
+        load_config(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"source: {root: /caf\xe9}")
+    with pytest.raises(ConfigError, match=r"latin\.yaml: not readable as a configuration file"):
+        load_config(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("clean.min_inliers=40", "clean.min_inliers", 40),
+        ("verify.guards.max_scale=2.5", "verify.guards.max_scale", 2.5),
+        ("evaluation_sets.0.name=other", "evaluation_sets[].name", "other"),
+        ("evaluation_sets.0.text_terms=[a, Île]", "evaluation_sets[].text_terms", ("a", "Île")),
+        ("source.check_md5=false", "source.check_md5", False),
+        ("clean={min_class_images: 5}", "clean.min_class_images", 5),
+        ("truth.overlap=null", "truth.overlap", None),
+        ("source.root=/with=sign", "source.root", Path("/with=sign")),
+    ],
+)  # fmt: skip
+def test_a_setting_can_be_overridden_by_its_dotted_key(tmp_path, override, key, value):
+    assert _read(_load(tmp_path, FULL, override), key) == value
+
+
+def test_the_last_override_of_a_key_counts(tmp_path):
+    config = _load(tmp_path, FULL, "clean.min_inliers=40", "clean.min_inliers=50")
+    assert config.clean.min_inliers == 50
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("clean.min_inliers", "expected dotted.key=value"),
+        ("=5", "expected dotted.key=value"),
+        ("evaluation_sets.1.name=x", "evaluation_sets.1: the list has items 0 to 0"),
+        ("evaluation_sets.-1.name=x", "evaluation_sets.-1: the list has items 0 to 0"),
+        ("evaluation_sets.².name=x", "evaluation_sets.²: the list has items 0 to 0"),
+        ("evaluation_sets.first.name=x", "evaluation_sets.first: the list has items 0 to 0"),
+        ("evaluation_sets.3=x", "evaluation_sets.3: the list has items 0 to 0"),
+        ("source.root.deeper=1", "source.root.deeper: leads into a plain value"),
+        ("source.root.much.deeper=1", "source.root.much: leads into a plain value"),
+        ("clean.policy=[a", "--set clean.policy=[a: not readable as YAML"),
+        ("clean.polciy=degree", "clean.polciy: there is no such setting"),
+        ("clean.min_inliers=few", "clean.min_inliers: "),
+    ],
+)
+def test_an_override_that_fits_nothing_is_refused(tmp_path, override, complaint):
+    found = _complaint(tmp_path, FULL, override)
+    assert complaint in found
+    assert "\n" not in found
+
+
+def test_an_override_into_what_the_file_leaves_empty_is_refused(tmp_path):
+    assert "truth is empty in the file" in _complaint(
+        tmp_path, FULL | {"truth": None}, "truth.images=a"
+    )
+    empty = FULL | {"evaluation_sets": []}
+    assert "the list has no items" in _complaint(tmp_path, empty, "evaluation_sets.0.name=a")
+
+
+@pytest.mark.parametrize("key", PATHS)
+def test_relative_paths_count_from_the_folder_of_the_file(tmp_path, monkeypatch, key):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    _write(tmp_path / "configs", _with(FULL, key, "../here"))
+    config = load_config(Path("../configs/job.yaml"))
+    assert _read(config, key).resolve() == tmp_path / "here"
+    assert _read(config, key).is_absolute()
+
+
+@pytest.mark.parametrize("key", PATHS)
+def test_relative_paths_of_overrides_count_from_the_current_folder(tmp_path, monkeypatch, key):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = _load(tmp_path, FULL, f"{key.replace('[]', '.0')}=here/x")
+    assert _read(config, key) == tmp_path / "elsewhere/here/x"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ana")
+    config = _load(tmp_path, {"source": {"root": "~/gldv2"}})
+    assert config.source.root == Path("/home/ana/gldv2")
+
+
+def test_paths_may_begin_with_the_root_also_when_it_is_overridden(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = _with(FULL, "evaluation_sets[].images", "{source.root}/eval/jpg")
+    content = _with(content, "truth.images", "{source.root}/truth.csv")
+    as_written = _load(tmp_path, content)
+    assert as_written.evaluation_sets[0].images == Path("/data/eval/jpg")
+    moved = _load(tmp_path, content, "source.root=moved")
+    assert moved.evaluation_sets[0].images == tmp_path / "moved/eval/jpg"
+    assert moved.truth.images == tmp_path / "moved/truth.csv"
+    by_override = _load(tmp_path, FULL, "truth.images={source.root}/other.csv", "source.root=/new")
+    assert by_override.truth.images == Path("/new/other.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"source": {"root": "{source.root}/a"}}, "source.root"),
+        ({"truth": {"images": "{source.root}/a"}}, "truth.images"),
+        ({"source": None, "truth": {"images": "{source.root}/a"}}, "truth.images"),
+    ],
+)
+def test_a_root_that_is_not_given_cannot_be_filled_in(tmp_path, content, key):
+    complaint = _complaint(tmp_path, content)
+    assert complaint == f"{key}: '{{source.root}}/a' needs source.root, which is not given"
+
+
+def _make_paths(folder):
+    content = copy.deepcopy(FULL)
+    for key in PATHS:
+        path = folder / key
+        path.mkdir()
+        content = _with(content, key, str(path))
+    return content
+
+
+def test_paths_that_are_there_pass(tmp_path):
+    check_paths(_load(tmp_path, _make_paths(tmp_path)))
+    check_paths(_load(tmp_path, {"source": {"root": "."}}))
+
+
+@pytest.mark.parametrize("key", PATHS)
+def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path, key):
+    config = _load(tmp_path, _make_paths(tmp_path))
+    (tmp_path / key).rmdir()
+    with pytest.raises(ConfigError) as caught:
+        check_paths(config)
+    expected = f"{key.replace('[]', '.0')}: {tmp_path / key} does not exist; set it with --set"
+    assert str(caught.value).startswith(expected)
+
+
+def test_the_second_evaluation_set_is_named_as_such(tmp_path):
+    content = _make_paths(tmp_path)
+    content["evaluation_sets"].append(
+        {"name": "second", "images": "nowhere", "ground_truth": str(tmp_path)}
+    )
+    with pytest.raises(ConfigError, match=r"^evaluation_sets\.1\.images: .*nowhere does not exist"):
+        check_paths(_load(tmp_path, content))
+
+
+def _is_free(path):
+    return path in PATHS or path.startswith(("runner.", "truth."))
+
+
+def _has_choice(field):
+    choices = typing.get_args(field.annotation)
+    return typing.get_origin(field.annotation) is not typing.Literal or len(choices) > 1
+
+
+def _other_values(value, field):
+    """Values near the one given; which of them are allowed is the settings' own business."""
+    if typing.get_origin(field.annotation) is typing.Literal:
+        yield from (choice for choice in typing.get_args(field.annotation) if choice != value)
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (value + 1, value - 1, value * 0.9)
+    elif isinstance(value, Path | None):
+        yield "/somewhere/else"
+    else:
+        yield "other" if isinstance(value, str) else ["other"]
+
+
+def _change(path, field):
+    """The digest of a configuration that differs from `FULL` in one setting alone."""
+    plain = RunConfig.model_validate(FULL)
+    for value in _other_values(_read(plain, path), field):
+        try:
+            changed = RunConfig.model_validate(_with(FULL, path, value))
+        except ValueError:
+            continue
+        assert changed != plain
+        return changed.digest
+    raise AssertionError(f"no other value found for {path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [(p, f) for p, f in list_settings() if not _is_free(p) and _has_choice(f)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_digest_changes_with_every_setting_that_decides_the_result(path, field):
+    assert _change(path, field) != RunConfig.model_validate(FULL).digest
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [(path, field) for path, field in list_settings() if _is_free(path)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_digest_knows_neither_paths_nor_runner_nor_truth(path, field):
+    assert _change(path, field) == RunConfig.model_validate(FULL).digest
+
+
+def test_defaults_written_out_have_the_digest_of_defaults_left_out(tmp_path):
+    config = _load(tmp_path, FULL)
+    written_out = load_config(_write(tmp_path, dump_config(config), "full.yaml"))
+    assert written_out.digest == config.digest
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("evaluation_sets.0.text_terms=[Île, 'no', '12']", "source.root='/Fotos/Köln: Dom'"),
+        ("truth=null", "evaluation_sets=[]"),
+        ("runner.unit_timeout_seconds=.inf", "verify.copies.max_residual=1e-5"),
+    ],
+)
+def test_what_is_dumped_loads_as_the_same_configuration(tmp_path, overrides):
+    config = _load(tmp_path, FULL, *overrides)
+    assert load_config(_write(tmp_path, dump_config(config), "dumped.yaml")) == config

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 
 from cleanmark.demo import DemoFolder, make_data, script_decisions
+from cleanmark.match import MatchError, MatchSettings, match_files
+from cleanmark.report import write_report
 from cleanmark.scoring import TruthError, score_run
 from cleanmark.tables import (
     print_failures,
@@ -43,6 +45,7 @@ _BAD_INPUT = (
     ConfigError,
     DecisionsError,
     JobError,
+    MatchError,
     RunFolderError,
     TruthError,
 )
@@ -128,6 +131,37 @@ def emit(
                 import_decisions(run_dir, decisions)
         _stop_if_failed(console, run_job(settings, run_dir, console, only=("emit",)))
         _print_outcome(console, settings, run_dir)
+
+
+@app.command()
+def report(
+    run_dir: RunDir,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Default: RUN/report.html.")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page about a run, with its pictures and plots."""
+    console = Console()
+    with _polite_failure(console):
+        path = write_report(run_dir, out)
+        console.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False)
+
+
+@app.command()
+def match(
+    path_a: Annotated[Path, typer.Argument(metavar="A.jpg")],
+    path_b: Annotated[Path, typer.Argument(metavar="B.jpg")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="MATCH.png", help="Draw the inliers into this file.")
+    ] = None,
+) -> None:
+    """Verify two image files: inliers, model, verdict, reason, picture."""
+    console = Console()
+    with _polite_failure(console):
+        result = match_files(path_a, path_b, MatchSettings(), picture=out)
+        console.print(str(result), highlight=False, markup=False, soft_wrap=True)
+        if out is not None:
+            console.print(f"picture: {out}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -163,7 +163,8 @@ def _learn_words(images: Sequence[LocalFeatures], settings: VladSettings) -> NDA
     per_image = max(1, settings.num_training_features // len(images))
     # Strongest first: a prefix of every image is its most repeatable part.
     sample = np.concatenate([features.descriptors[:per_image] for features in images])
-    num_words = min(settings.num_words, len(sample))
+    # A word of its own for every feature would leave no residuals to sum.
+    num_words = min(settings.num_words, len(sample) // 2)
     kmeans = faiss.Kmeans(
         DESCRIPTOR_BYTES,
         num_words,

@@ -69,24 +69,25 @@ def read_table(
         TableError: a file is missing or unreadable, or holds another table or another version.
     """
     parts = [_read_part(p, table, columns) for p in ([paths] if isinstance(paths, Path) else paths)]
-    if not parts:
-        names = columns or table.schema.names
-        return pa.schema([table.schema.field(name) for name in names]).empty_table()
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts) if parts else _select_schema(table, columns).empty_table()
 
 
 def _read_part(path: Path, table: Table, columns: Sequence[str] | None) -> pa.Table:
     try:
         with pq.ParquetFile(path) as part:
             _check_metadata(path, table, part.schema_arrow.metadata or {})
-            data = part.read(columns=list(columns) if columns is not None else None)
+            schema = _select_schema(table, columns)
+            # Parquet names the items of lists its own way; the cast gives them ours again.
+            return part.read(columns=schema.names).select(schema.names).cast(schema)
     except FileNotFoundError as error:
         raise TableError(f"{path}: no such file; run the stage that makes {table.name}") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path}: not a readable Parquet file ({error})") from error
-    if columns is not None:
-        data = data.select(list(columns))
-    return data.replace_schema_metadata(None)
+
+
+def _select_schema(table: Table, columns: Sequence[str] | None) -> pa.Schema:
+    names = table.schema.names if columns is None else columns
+    return pa.schema([table.schema.field(name) for name in names])
 
 
 def _check_metadata(path: Path, table: Table, metadata: Mapping[bytes, bytes]) -> None:

@@ -1,5 +1,6 @@
 """The words that the tables use for states and reasons, each with what it means to a person."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 
@@ -90,56 +91,93 @@ class RemovalReason(StrEnum):
     TEXT_CONFIRMED = "text_confirmed"
 
 
-MEANINGS: dict[StrEnum, str] = {
-    ImageStatus.OK: "The image decodes completely.",
-    ImageStatus.TRUNCATED: "The file is cut short or damaged.",
-    ImageStatus.NOT_AN_IMAGE: "The bytes are no image in a format we read.",
-    ImageStatus.TOO_SMALL: "The image is too small to hold local features.",
-    ImageStatus.DECOMPRESSION_BOMB: "The image would unpack to more pixels than allowed.",
-    ImageStatus.DECODER_CRASHED: "Reading this image killed or hung the worker process.",
-    ImageStatus.UNLISTED: "The file is in a shard but train.csv does not list it.",
-    ImageStatus.DUPLICATE_ID: "The same id occurs earlier in the shard.",
-    ImageStatus.UNSAFE_NAME: "The member is no plain file or its name leaves the archive.",
-    PairVerdict.VERIFIED: "Both photographs show the same surface.",
-    PairVerdict.DUPLICATE: "Both are copies of one photograph.",
-    PairVerdict.REJECTED: "No common surface could be confirmed.",
-    PairReason.ENOUGH_INLIERS: "Enough correspondences agree with one geometric model.",
-    PairReason.SAME_BYTES: "The two files are identical.",
-    PairReason.NEAR_DUPLICATE: "One photograph re-encoded, resized, rotated or slightly cropped.",
-    PairReason.NO_FEATURES: "One of the images has no local features.",
-    PairReason.TOO_FEW_TENTATIVE: "Fewer correspondences than the threshold before geometry.",
-    PairReason.NO_MODEL: "No geometric model fits more than a handful of correspondences.",
-    PairReason.TOO_FEW_INLIERS: "Too few correspondences agree with the best geometric model.",
-    PairReason.DEGENERATE_MODEL: "The best model mirrors, collapses or stretches beyond belief.",
-    PairReason.MANY_TO_ONE: "Many points of one image fall on one spot of the other.",
-    PairReason.WATERMARK: "What agrees is text or a logo at the border of both images.",
-    PairReason.FRAME: "What agrees is a frame around both pictures.",
-    PairReason.STATIC_OVERLAY: "What agrees was pasted into both pictures; the rest differs.",
-    PairReason.TOO_CONCENTRATED: "The agreeing points fill too small a part of an image.",
-    ImageReason.VERIFIED: "Enough other photographs of the class show the same surface.",
-    ImageReason.NO_FEATURES: "No local features were found, so nothing can be verified.",
-    ImageReason.NO_VERIFIED_NEIGHBOUR: (
-        "No other photograph of the class shares a surface that can be verified: a wrong label, "
-        "or a view (other side, interior, night, detail) that nobody else took."
-    ),
-    ImageReason.ONLY_DUPLICATES_VERIFIED: "Only copies of this very photograph confirm it.",
-    ImageReason.TOO_FEW_VERIFIED_NEIGHBOURS: "Fewer verified neighbours than the rule asks for.",
-    ImageReason.NOT_IN_LARGEST_COMPONENT: "Its group is not the largest of the class.",
-    ImageReason.NOT_IN_CORE: "Too many of its verified neighbours were themselves dropped.",
-    ImageReason.CLASS_TOO_SMALL: "Too few photographs of the class remain.",
-    ImageReason.DUPLICATE: "A copy of another photograph that stays.",
-    CandidateSource.VISUAL: "Found by its pixels.",
-    CandidateSource.TEXT: "Found by the name of its class.",
-    CandidateVerdict.MATCH: "Query and photograph agree in enough points.",
-    CandidateVerdict.BELOW_THRESHOLD: "Among the nearest, but too few points agree.",
-    CandidateVerdict.REJECTED: "Among the nearest, but a guard refused the match.",
-    CandidateVerdict.NAMED: "The class name contains a name of the evaluation set.",
-    Decision.SAME: "Same landmark.",
-    Decision.DIFFERENT: "Different landmarks.",
-    Decision.UNSURE: "Cannot tell.",
-    RemovalReason.VISUAL_MAJORITY: "The class with most confirmed photographs for a query.",
-    RemovalReason.VISUAL_CONFIRMED: "A person confirmed that one photograph shows a query.",
-    RemovalReason.VISUAL_UNREFUSED: "A photograph matches a query and nobody refused it.",
-    RemovalReason.TEXT_CONFIRMED: "Found by its name and confirmed by a person.",
-}
+class _Meanings(Mapping[StrEnum, str]):
+    """Member -> meaning.
+
+    Members of two enumerations with the same word are equal, and one would take the other's place
+    in a dictionary.
+    """
+
+    def __init__(self, entries: Iterable[tuple[StrEnum, str]]) -> None:
+        self._by_member = {(type(member), member): meaning for member, meaning in entries}
+
+    def __getitem__(self, member: StrEnum) -> str:
+        return self._by_member[type(member), member]
+
+    def __iter__(self) -> Iterator[StrEnum]:
+        return (member for _, member in self._by_member)
+
+    def __len__(self) -> int:
+        return len(self._by_member)
+
+
+MEANINGS: Mapping[StrEnum, str] = _Meanings(
+    [
+        (ImageStatus.OK, "The image decodes completely."),
+        (ImageStatus.TRUNCATED, "The file is cut short or damaged."),
+        (ImageStatus.NOT_AN_IMAGE, "The bytes are no image in a format we read."),
+        (ImageStatus.TOO_SMALL, "The image is too small to hold local features."),
+        (ImageStatus.DECOMPRESSION_BOMB, "The image would unpack to more pixels than allowed."),
+        (ImageStatus.DECODER_CRASHED, "Reading this image killed or hung the worker process."),
+        (ImageStatus.UNLISTED, "The file is in a shard but train.csv does not list it."),
+        (ImageStatus.DUPLICATE_ID, "The same id occurs earlier in the shard."),
+        (ImageStatus.UNSAFE_NAME, "The member is no plain file or its name leaves the archive."),
+        (PairVerdict.VERIFIED, "Both photographs show the same surface."),
+        (PairVerdict.DUPLICATE, "Both are copies of one photograph."),
+        (PairVerdict.REJECTED, "No common surface could be confirmed."),
+        (PairReason.ENOUGH_INLIERS, "Enough correspondences agree with one geometric model."),
+        (PairReason.SAME_BYTES, "The two files are identical."),
+        (
+            PairReason.NEAR_DUPLICATE,
+            "One photograph re-encoded, resized, rotated or slightly cropped.",
+        ),
+        (PairReason.NO_FEATURES, "One of the images has no local features."),
+        (PairReason.TOO_FEW_TENTATIVE, "Fewer correspondences than the threshold before geometry."),
+        (PairReason.NO_MODEL, "No geometric model fits more than a handful of correspondences."),
+        (
+            PairReason.TOO_FEW_INLIERS,
+            "Too few correspondences agree with the best geometric model.",
+        ),
+        (
+            PairReason.DEGENERATE_MODEL,
+            "The best model mirrors, collapses or stretches beyond belief.",
+        ),
+        (PairReason.MANY_TO_ONE, "Many points of one image fall on one spot of the other."),
+        (PairReason.WATERMARK, "What agrees is text or a logo at the border of both images."),
+        (PairReason.FRAME, "What agrees is a frame around both pictures."),
+        (PairReason.STATIC_OVERLAY, "What agrees was pasted into both pictures; the rest differs."),
+        (PairReason.TOO_CONCENTRATED, "The agreeing points fill too small a part of an image."),
+        (ImageReason.VERIFIED, "Enough other photographs of the class show the same surface."),
+        (ImageReason.NO_FEATURES, "No local features were found, so nothing can be verified."),
+        (
+            ImageReason.NO_VERIFIED_NEIGHBOUR,
+            (
+                "No other photograph of the class shares a surface that can be verified: a wrong "
+                "label, or a view (other side, interior, night, detail) that nobody else took."
+            ),
+        ),
+        (ImageReason.ONLY_DUPLICATES_VERIFIED, "Only copies of this very photograph confirm it."),
+        (
+            ImageReason.TOO_FEW_VERIFIED_NEIGHBOURS,
+            "Fewer verified neighbours than the rule asks for.",
+        ),
+        (ImageReason.NOT_IN_LARGEST_COMPONENT, "Its group is not the largest of the class."),
+        (ImageReason.NOT_IN_CORE, "Too many of its verified neighbours were themselves dropped."),
+        (ImageReason.CLASS_TOO_SMALL, "Too few photographs of the class remain."),
+        (ImageReason.DUPLICATE, "A copy of another photograph that stays."),
+        (CandidateSource.VISUAL, "Found by its pixels."),
+        (CandidateSource.TEXT, "Found by the name of its class."),
+        (CandidateVerdict.MATCH, "Query and photograph agree in enough points."),
+        (CandidateVerdict.BELOW_THRESHOLD, "Among the nearest, but too few points agree."),
+        (CandidateVerdict.REJECTED, "Among the nearest, but a guard refused the match."),
+        (CandidateVerdict.NAMED, "The class name contains a name of the evaluation set."),
+        (Decision.SAME, "Same landmark."),
+        (Decision.DIFFERENT, "Different landmarks."),
+        (Decision.UNSURE, "Cannot tell."),
+        (RemovalReason.VISUAL_MAJORITY, "The class with most confirmed photographs for a query."),
+        (RemovalReason.VISUAL_CONFIRMED, "A person confirmed that one photograph shows a query."),
+        (RemovalReason.VISUAL_UNREFUSED, "A photograph matches a query and nobody refused it."),
+        (RemovalReason.TEXT_CONFIRMED, "Found by its name and confirmed by a person."),
+    ]
+)
 """Every member's meaning, in words for reports and the data dictionary."""

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.neighbours import find_neighbours, propose_pairs
+
+DIMENSIONS = 16
+
+
+def rank_by_hand(query, database, k):
+    """Positions by falling similarity in exact arithmetic, equal ones by position."""
+    similarities = (database.astype(np.float64) @ query.astype(np.float64)).round(6)
+    return np.lexsort((np.arange(len(database)), -similarities))[:k]
+
+
+def make_library(seed, num_images, num_copies):
+    """Unit vectors, stored as float16 as in a run, some of them copied to random places."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(num_images, DIMENSIONS))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    targets = rng.integers(0, num_images, num_copies)
+    vectors[targets] = vectors[rng.integers(0, num_images, num_copies)]
+    return vectors.astype(np.float16).astype(np.float32)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 60), st.integers(1, 70))
+def test_neighbours_are_those_of_a_full_search_ties_by_position(seed, count, num_copies, k):
+    library = make_library(seed, count, num_copies)
+    queries = library[: min(count, 25)]
+    positions, similarities = find_neighbours(queries, library, k)
+    assert positions.shape == similarities.shape == (len(queries), min(k, count))
+    for query, found, values in zip(queries, positions, similarities, strict=True):
+        assert found.tolist() == rank_by_hand(query, library, k).tolist()
+        assert values == pytest.approx(library[found] @ query, abs=2e-6)
+        assert (np.diff(values) <= 0).all()
+
+
+@pytest.mark.parametrize("num_copies", [3, 40])
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_a_tie_across_the_cut_goes_to_the_first_positions(num_copies, k):
+    """All copies are equally near; which of them the library finds is its own affair."""
+    library = make_library(0, 500, 0)
+    places = np.sort(np.random.default_rng(1).choice(500, num_copies, replace=False))
+    library[places] = library[places[0]]
+    positions, similarities = find_neighbours(library[places[:1]], library, k)
+    expected = places[: min(k, num_copies)]
+    assert positions[0, : len(expected)].tolist() == expected.tolist()
+    assert len(set(similarities[0, : len(expected)].tolist())) == 1
+
+
+def test_equal_vectors_stay_equal_where_the_rounding_changes():
+    """Copies whose similarity lies on the edge of the rounding used to come apart now and then."""
+    for seed in range(40):
+        library = make_library(seed, 150, 100)
+        positions, _ = find_neighbours(library[:40], library, 12)
+        for query, found in zip(library, positions, strict=False):
+            assert found.tolist() == rank_by_hand(query, library, 12).tolist()
+
+
+def test_a_query_finds_the_same_alone_and_among_others():
+    library = make_library(3, 200, 50)
+    together, values = find_neighbours(library, library, 10)
+    for row in (0, 77, 199):
+        alone, value = find_neighbours(library[row : row + 1], library, 10)
+        assert alone[0].tolist() == together[row].tolist()
+        assert value[0].tobytes() == values[row].tobytes()
+
+
+@pytest.mark.parametrize(("num_queries", "num_images"), [(0, 5), (5, 0), (0, 0)])
+def test_nothing_is_found_in_nothing(num_queries, num_images):
+    empty = np.empty((num_queries, 4), np.float32), np.empty((num_images, 4), np.float32)
+    positions, similarities = find_neighbours(*empty, 3)
+    assert positions.shape == similarities.shape == (num_queries, min(3, num_images))
+
+
+def make_ids(count):
+    """Ids whose order is not that of the positions."""
+    return [f"{(n * 7919) % 65536:016x}" for n in range(count)]
+
+
+@given(st.integers(0, 5000), st.integers(0, 25), st.integers(0, 25), st.integers(1, 30))
+def test_pairs_are_those_in_which_one_is_among_the_nearest_of_the_other(seed, count, num_copies, k):
+    library = make_library(seed, max(count, 1), num_copies)[:count]
+    ids = make_ids(count)
+    by_id = sorted(range(count), key=ids.__getitem__)
+    expected = set()
+    for i in by_id:
+        others = [j for j in by_id if j != i]
+        similarity = (library[others].astype(np.float64) @ library[i].astype(np.float64)).round(6)
+        nearest = [others[n] for n in np.lexsort((np.arange(len(others)), -similarity))[:k]]
+        expected |= {tuple(sorted((ids[i], ids[j]))) for j in nearest}
+    pairs = propose_pairs(ids, library, k)
+    found = [(pair.image_id_a, pair.image_id_b) for pair in pairs]
+    assert len(set(found)) == len(found)
+    assert set(found) == expected
+    assert all(a < b for a, b in found)
+    ranks = [(-pair.similarity, pair.image_id_a, pair.image_id_b) for pair in pairs]
+    assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_identical_descriptors_never_pair_an_image_with_itself(k):
+    """With equal descriptors, the nearest neighbour of an image need not be itself."""
+    library = np.repeat(make_library(0, 1, 0), 10, axis=0)
+    pairs = propose_pairs(make_ids(10), library, k)
+    assert all(pair.image_id_a != pair.image_id_b for pair in pairs)
+    partners = dict.fromkeys(make_ids(10), 0)
+    for pair in pairs:
+        partners[pair.image_id_a] += 1
+        partners[pair.image_id_b] += 1
+    assert min(partners.values()) >= k
+
+
+@pytest.mark.parametrize("count", [2, 5, 6])
+def test_a_class_of_at_most_k_and_one_images_gives_every_pair(count):
+    pairs = propose_pairs(make_ids(count), make_library(1, count, 2), 5)
+    assert len(pairs) == count * (count - 1) // 2
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_class_without_two_images_gives_no_pair(count):
+    assert propose_pairs(make_ids(count), make_library(0, 1, 0)[:count], 5) == []
+
+
+@given(st.integers(0, 1000), st.randoms(use_true_random=False))
+def test_the_order_of_the_images_does_not_matter(seed, random):
+    library, ids = make_library(seed, 20, 12), make_ids(20)
+    order = random.sample(range(20), 20)
+    shuffled = propose_pairs([ids[i] for i in order], library[order], 4)
+    assert shuffled == propose_pairs(ids, library, 4)

@@ -1,0 +1,267 @@
+import hashlib
+import shutil
+
+import pytest
+from drawn_images import encode, make_texture
+from gldv2_layout import LINK, image_id, write_lists, write_shard
+from stage_runs import Run
+
+from curation.images import decode_image, perceptual_hash
+from curation.shards import ShardError
+from manifests.gldv2_csv import Gldv2CsvError, member_path
+from pipelines.in_flight import record_crash
+from pipelines.markers import CRASHES_SUFFIX
+from pipelines.run_config import RunConfig
+from pipelines.units import UnitStatus
+
+GOOD = encode(make_texture(1), "JPEG")
+A, B, C, D = (image_id(number) for number in range(1, 5))
+
+
+def _run(tmp_path, shards, class_of=None, titles=(), names=(), **source):
+    """A job on shards made of members; every member's id is of class 7 unless told."""
+    root = tmp_path / "gldv2"
+    for name, members in shards.items():
+        write_shard(root, name, members)
+    write_lists(
+        root,
+        dict.fromkeys((A, B, C, D), 7) if class_of is None else class_of,
+        dict(titles),
+        dict(names),
+    )
+    config = RunConfig.model_validate({"source": {"root": root} | source})
+    return Run(config, tmp_path / "run")
+
+
+def _ingest_one(tmp_path, member_name, data, class_of=None):
+    run = _run(tmp_path, {"images_000": [(member_name, data)]}, class_of)
+    run.finish("ingest.join")
+    (row,) = run.rows("images")
+    return row
+
+
+def test_a_good_image_gets_everything_there_is_to_know(tmp_path):
+    members = [(member_path(A), encode(make_texture(2), "JPEG")), (member_path(B), GOOD)]
+    run = _run(
+        tmp_path,
+        {"images_000": members},
+        class_of={A: 7, B: 12},
+        titles={B: "File:Old mill, [west].jpg"},
+        names={12: "Old_Mill"},
+    )
+    run.finish("ingest.join")
+    row = run.rows("images")[1]
+    stored = (tmp_path / "gldv2" / row["shard"]).read_bytes()
+    assert stored[row["offset"] : row["offset"] + row["num_bytes"]] == GOOD
+    pixels = decode_image(GOOD).pixels
+    assert row == {
+        "image_id": B,
+        "landmark_id": 12,
+        "landmark_name": "Old Mill",
+        "split": "train",
+        "shard": "train/images_000.tar",
+        "member": member_path(B),
+        "offset": row["offset"],
+        "num_bytes": len(GOOD),
+        "sha256": hashlib.sha256(GOOD).hexdigest(),
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "phash": perceptual_hash(pixels),
+        "exif_orientation": None,
+        "source_url": f"https://example.org/{B}.jpg",
+        "author": "ana",
+        "license": "CC0",
+        "title": "File:Old mill, [west].jpg",
+        "status": "ok",
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "reason"),
+    [
+        (GOOD[: len(GOOD) // 2], "truncated", "begins as JPEG but does not decode to its end"),
+        (b"<html>404</html>", "not_an_image", "it begins with b'<html>404"),
+        (b"", "not_an_image", "the file is empty"),
+        (encode(make_texture(1, 40, 20), "JPEG"), "too_small", "40 x 20 px"),
+        (encode(make_texture(1), "PNG"), "ok", "PNG inside .jpg"),
+        (encode(make_texture(1).convert("L"), "JPEG"), "ok", "converted from L"),
+        (encode(make_texture(1).convert("P"), "GIF"), "ok", "GIF inside .jpg; converted from"),
+    ],
+)
+def test_what_the_decoder_says_is_recorded(tmp_path, data, status, reason):
+    row = _ingest_one(tmp_path, member_path(A), data)
+    assert row["status"] == status
+    assert reason in row["reason"]
+    assert (row["width"] is not None) == (status == "ok")
+    assert row["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("member_name", "data", "reason"),
+    [
+        (f"../{A}.jpg", GOOD, "a path that leaves the archive"),
+        (f"/{A}.jpg", GOOD, "an absolute path"),
+        (member_path(A), LINK, "a link to '/etc/passwd'"),
+    ],
+)
+def test_an_unsafe_member_is_listed_and_not_read(tmp_path, member_name, data, reason):
+    row = _ingest_one(tmp_path, member_name, data)
+    assert (row["status"], row["image_id"]) == ("unsafe_name", A)
+    assert reason in row["reason"]
+    assert row["sha256"] is None
+
+
+@pytest.mark.parametrize(("class_of", "member"), [({B: 7}, member_path(A)), (None, "cover.jpg")])
+def test_an_image_that_no_list_names_is_unlisted(tmp_path, class_of, member):
+    row = _ingest_one(tmp_path, member, GOOD, class_of)
+    assert (row["status"], row["landmark_id"]) == ("unlisted", None)
+
+
+def test_a_broken_file_that_no_list_names_stays_broken(tmp_path):
+    assert _ingest_one(tmp_path, "LICENSE.txt", b"text")["status"] == "not_an_image"
+
+
+def test_an_id_that_comes_again_is_refused_in_the_shard_and_across_shards(tmp_path):
+    first = [(member_path(A), GOOD), (member_path(B), GOOD), (f"copy/{A}.jpg", GOOD)]
+    run = _run(
+        tmp_path,
+        {"images_000": first, "images_001": [(member_path(B), GOOD), (member_path(C), GOOD)]},
+    )
+    run.finish("ingest.join")
+    found = [(row["shard"][-7:-4], row["image_id"], row["status"]) for row in run.rows("images")]
+    assert found == [
+        ("000", A, "ok"),
+        ("000", B, "ok"),
+        ("000", A, "duplicate_id"),
+        ("001", B, "duplicate_id"),
+        ("001", C, "ok"),
+    ]
+
+
+def test_every_member_has_one_row_and_the_counts_say_so(tmp_path):
+    members = [(member_path(A), GOOD), (member_path(B), b""), (member_path(C), LINK), ("x", GOOD)]
+    run = _run(tmp_path, {"images_000": members})
+    scanned = run.do("ingest.scan")["images_000"]
+    joined = run.do("ingest.join")["images_000"]
+    assert scanned.counts == {"files": 4, "unreadable": 2}
+    assert joined.counts == {"images": 4, "usable": 1}
+    assert [row["member"] for row in run.rows("images")] == [name for name, _ in members]
+
+
+def test_a_wrong_checksum_fails_its_shard_only_and_says_what_to_do(tmp_path):
+    run = _run(
+        tmp_path,
+        {"images_000": [(member_path(A), GOOD)], "images_001": [(member_path(B), GOOD)]},
+    )
+    tar = tmp_path / "gldv2/train/images_001.tar"
+    expected = hashlib.md5(tar.read_bytes()).hexdigest()
+    tar.write_bytes(tar.read_bytes().replace(GOOD[40:60], bytes(20)))
+    found = hashlib.md5(tar.read_bytes()).hexdigest()
+    assert found != expected
+    reports = run.do("ingest.scan")
+    assert reports["images_000"].status is UnitStatus.DONE
+    md5_file = tmp_path / "gldv2/md5sum/train/md5.images_001.txt"
+    assert reports["images_001"].error.splitlines()[0] == (
+        f"ShardError: {tar}: its MD5 is {found}, {md5_file} says {expected}; fetch the shard again"
+    )
+    write_shard(tmp_path / "gldv2", "images_001", [(member_path(B), GOOD)])
+    assert list(run.do("ingest.scan")) == ["images_001"]
+    assert run.waiting("ingest.scan") == []
+
+
+def test_a_missing_checksum_fails_its_shard_unless_none_is_asked_for(tmp_path):
+    shards = {"images_000": [(member_path(A), GOOD)]}
+    run = _run(tmp_path, shards)
+    (tmp_path / "gldv2/md5sum/train/md5.images_000.txt").unlink()
+    assert "md5.images_000.txt: not readable" in run.do("ingest.scan")["images_000"].error
+    source = run.config.source.model_copy(update={"check_md5": False})
+    lax = Run(run.config.model_copy(update={"source": source}), run.run_dir)
+    assert lax.do("ingest.scan")["images_000"].status is UnitStatus.DONE
+
+
+def test_an_image_that_stopped_workers_is_recorded_and_left_alone(tmp_path):
+    run = _run(tmp_path, {"images_000": [(member_path(A), GOOD), (member_path(B), GOOD)]})
+    (unit,) = run.step("ingest.scan").plan()
+    crashes = unit.state_path(run.run_dir, CRASHES_SUFFIX)
+    for _ in range(2):
+        record_crash(crashes, unit.fingerprint, member_path(A), "killed by SIGSEGV")
+    run.finish("ingest.join")
+    crashed, good = run.rows("images")
+    assert (crashed["status"], crashed["reason"]) == ("decoder_crashed", "killed by SIGSEGV")
+    assert (crashed["landmark_id"], crashed["width"]) == (7, None)
+    assert crashed["sha256"] == hashlib.sha256(GOOD).hexdigest()
+    assert good["status"] == "ok"
+
+
+def test_the_largest_shard_comes_first_and_the_plan_repeats(tmp_path):
+    shards = {
+        "images_000": [(member_path(A), GOOD)],
+        "images_001": [(member_path(B), GOOD * 9)],
+        "images_002": [(member_path(C), GOOD)],
+    }
+    plan = _run(tmp_path, shards).step("ingest.scan").plan()
+    assert [unit.unit_id for unit in plan] == ["images_001", "images_000", "images_002"]
+    assert _run(tmp_path, {}).step("ingest.scan").plan() == plan
+
+
+def test_a_folder_without_shards_is_refused(tmp_path):
+    run = _run(tmp_path, {})
+    with pytest.raises(ShardError, match=r"gldv2/train: no shards named images_NNN\.tar"):
+        run.step("ingest.scan").plan()
+
+
+def test_a_missing_list_of_classes_is_refused_before_anything_is_decoded(tmp_path):
+    run = _run(tmp_path, {"images_000": [(member_path(A), GOOD)]})
+    (tmp_path / "gldv2/metadata/train.csv").unlink()
+    with pytest.raises(Gldv2CsvError, match=r"metadata/train\.csv: no such file.*fetch it from"):
+        run.step("ingest.scan").plan()
+
+
+def test_names_and_rights_may_be_missing(tmp_path):
+    run = _run(tmp_path, {"images_000": [(member_path(A), GOOD)]}, titles={A: "x"}, names={7: "y"})
+    for name in ("train_attribution.csv", "train_label_to_category.csv"):
+        (tmp_path / "gldv2/metadata" / name).unlink()
+    run.finish("ingest.join")
+    (row,) = run.rows("images")
+    assert (row["status"], row["landmark_id"]) == ("ok", 7)
+    assert {row[name] for name in ("landmark_name", "author", "license", "title")} == {None}
+
+
+def test_a_corrected_title_redoes_the_join_and_decodes_nothing_again(tmp_path):
+    run = _run(tmp_path, {"images_000": [(member_path(A), GOOD)]}, titles={A: "File:Old.jpg"})
+    run.finish("ingest.join")
+    write_lists(tmp_path / "gldv2", {A: 7}, {A: "File:New.jpg"}, {})
+    assert run.finish("ingest.join") == {"ingest.scan": [], "ingest.join": ["images_000"]}
+    assert run.rows("images")[0]["title"] == "File:New.jpg"
+
+
+def test_a_changed_shard_redoes_what_depends_on_it_and_nothing_else(own_run, tiny_root, tmp_path):
+    shutil.copytree(tiny_root, tmp_path / "moved")
+    source = own_run.config.source.model_copy(update={"root": tmp_path / "moved"})
+    run = Run(own_run.config.model_copy(update={"source": source}), own_run.run_dir)
+    assert not any(run.finish("overlap").values())
+    write_shard(tmp_path / "moved", "images_001", [(member_path(A), GOOD)])
+    done = run.finish("describe")
+    assert done == {step: ["images_001"] for step in ("ingest.scan", "ingest.join", "describe")}
+
+
+def test_a_changed_early_shard_redoes_the_joins_that_must_know_its_ids(
+    own_run, tiny_root, tmp_path
+):
+    shutil.copytree(tiny_root, tmp_path / "moved")
+    source = own_run.config.source.model_copy(update={"root": tmp_path / "moved"})
+    run = Run(own_run.config.model_copy(update={"source": source}), own_run.run_dir)
+    taken = run.rows("images")[-1]
+    assert taken["shard"] == "train/images_001.tar"
+    write_shard(tmp_path / "moved", "images_000", [(taken["member"], GOOD)])
+    assert run.finish("ingest.join") == {
+        "ingest.scan": ["images_000"],
+        "ingest.join": ["images_000", "images_001"],
+    }
+    assert [
+        row["status"] for row in run.rows("images") if row["image_id"] == taken["image_id"]
+    ] == [
+        "ok",
+        "duplicate_id",
+    ]

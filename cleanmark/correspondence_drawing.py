@@ -86,6 +86,7 @@ def spread_points(points: Points, max_points: int) -> NDArray[np.intp]:
     while len(chosen) < max_points:
         to_last = np.sum((points - points[chosen[-1]]) ** 2, axis=1)
         distance = np.minimum(distance, to_last)
+        distance[chosen] = -1.0
         chosen.append(int(np.argmax(distance)))
     return np.array(sorted(chosen), np.intp)
 

@@ -60,7 +60,7 @@ class MatchResult:
     def __str__(self) -> str:
         found = self.found
         lines = [
-            ("verdict", str(found.verdict)),
+            ("verdict", f"{found.verdict}: {MEANINGS[found.verdict]}"),
             ("reason", f"{found.reason}: {MEANINGS[found.reason]}"),
             ("features", _describe_features("A", self.photograph_a)),
             ("", _describe_features("B", self.photograph_b)),

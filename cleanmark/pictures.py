@@ -58,17 +58,14 @@ class PictureInliner:
     def inline(self, alt: str, make_pixels: Callable[[], Pixels]) -> Picture:
         """Inline what `make_pixels` gives, uint8 RGB; put its excuse there if it has none.
 
-        Once the bound is reached, `make_pixels` is not called any more.
+        A picture that does not fit is left out; a smaller one after it may still fit.
         """
-        if self._bytes_left <= 0:
-            return self._leave_out(alt)
         try:
             pixels = make_pixels()
         except MissingPictureError as error:
             return Picture(alt, None, str(error))
         uri = _encode_uri(pixels)
         if len(uri) > self._bytes_left:
-            self._bytes_left = 0
             return self._leave_out(alt)
         self._bytes_left -= len(uri)
         return Picture(alt, uri, None, width=pixels.shape[1], height=pixels.shape[0])

@@ -38,7 +38,8 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run on the tiny data set, made in this process; shared likewise."""
-    run = Run(tiny_config(tiny_root), tmp_path_factory.mktemp("tiny_run"))
+    config = tiny_config(tiny_root, clean={"min_verified_neighbours": 1})
+    run = Run(config, tmp_path_factory.mktemp("tiny_run"))
     run.finish()
     return run
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from cleanmark.demo import DemoFolder, make_data, script_decisions
 from cleanmark.match import MatchError, MatchSettings, match_files
-from cleanmark.report import write_report
+from cleanmark.reporting.page import write_report
 from cleanmark.scoring import TruthError, score_run
 from cleanmark.tables import (
     print_failures,

@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cleanmark.captions import add_caption
-from cleanmark.correspondence_drawing import DrawingSettings, Pixels, View, draw_side_by_side
+from cleanmark.reporting.captions import add_caption
+from cleanmark.reporting.correspondence_drawing import (
+    DrawingSettings,
+    Pixels,
+    View,
+    draw_side_by_side,
+)
 from curation.images import ImageError, decode_image
 from curation.sift import SiftSettings, extract_sift
 from curation.verification import Verification, VerificationSettings, verify_pair

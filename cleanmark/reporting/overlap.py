@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cleanmark.correspondence_drawing import DrawingSettings, Pixels, draw_side_by_side
-from cleanmark.pictures import Picture, PictureInliner, TrainingImages
-from cleanmark.query_images import QueryImages
-from cleanmark.report_tables import list_parts
+from cleanmark.reporting.correspondence_drawing import DrawingSettings, Pixels, draw_side_by_side
+from cleanmark.reporting.pictures import Picture, PictureInliner, TrainingImages
+from cleanmark.reporting.query_images import QueryImages
+from cleanmark.reporting.tables import list_parts
 from curation.images import resize_long_side
 from manifests.arrow_schemas import CANDIDATES
 from manifests.decisions import DecisionRow

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from cleanmark.correspondence_drawing import Pixels
+from cleanmark.reporting.correspondence_drawing import Pixels
 from curation.images import ImageError, decode_image
 from curation.shards import ShardError, read_bytes
 from manifests.arrow_schemas import IMAGES

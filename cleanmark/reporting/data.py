@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from cleanmark.charts import Chart, ChartWords, bins_around, bins_by_doubling, draw_bars
-from cleanmark.report_tables import ImageTallies, PairTallies, VerdictTallies
+from cleanmark.reporting.charts import Chart, ChartWords, bins_around, bins_by_doubling, draw_bars
+from cleanmark.reporting.tables import ImageTallies, PairTallies, VerdictTallies
 from curation.train_split import CleanSettings
 from manifests.manifest_json import Manifest
 from manifests.rows import MEANINGS, ImageReason, ImageStatus, RemovalReason

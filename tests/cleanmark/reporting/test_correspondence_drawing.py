@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cleanmark.captions import add_caption
-from cleanmark.correspondence_drawing import (
+from cleanmark.reporting.captions import add_caption
+from cleanmark.reporting.correspondence_drawing import (
     PAPER,
     DrawingSettings,
     View,

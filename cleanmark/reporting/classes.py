@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cleanmark.correspondence_drawing import Pixels
-from cleanmark.pictures import Picture, PictureInliner, TrainingImages, find_places
-from cleanmark.report_tables import (
+from cleanmark.reporting.correspondence_drawing import Pixels
+from cleanmark.reporting.pictures import Picture, PictureInliner, TrainingImages, find_places
+from cleanmark.reporting.tables import (
     BestPair,
     ImageTallies,
     VerdictTallies,

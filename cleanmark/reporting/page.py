@@ -5,10 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cleanmark.pictures import PictureInliner, TrainingImages, find_places
-from cleanmark.query_images import QueryImages
-from cleanmark.report_classes import StripSettings, choose_strips, list_classes, make_strips
-from cleanmark.report_data import (
+from cleanmark.reporting.classes import StripSettings, choose_strips, list_classes, make_strips
+from cleanmark.reporting.data import (
     describe_keep_rule,
     describe_manifest_notes,
     describe_removal_policy,
@@ -18,14 +16,16 @@ from cleanmark.report_data import (
     read_provenance,
     trace_flow,
 )
-from cleanmark.report_overlap import (
+from cleanmark.reporting.overlap import (
     CandidateSettings,
     FigureMaker,
     describe_decisions,
     read_candidates,
     summarise_by_class,
 )
-from cleanmark.report_tables import count_images, count_pairs, count_verdicts, list_parts
+from cleanmark.reporting.pictures import PictureInliner, TrainingImages, find_places
+from cleanmark.reporting.query_images import QueryImages
+from cleanmark.reporting.tables import count_images, count_pairs, count_verdicts, list_parts
 from manifests.atomic import write_text
 from manifests.manifest_json import Manifest, read_manifest
 from manifests.rows import MEANINGS, CandidateVerdict, RemovalReason
@@ -151,7 +151,7 @@ def _gather_overlap(
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("cleanmark"),
+        loader=PackageLoader("cleanmark.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

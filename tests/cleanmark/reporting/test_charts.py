@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanmark.charts import Bins, ChartWords, bins_around, bins_by_doubling, draw_bars
+from cleanmark.reporting.charts import Bins, ChartWords, bins_around, bins_by_doubling, draw_bars
 
 WORDS = ChartWords("key", "title", "summary", "x")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cleanmark.correspondence_drawing import PAPER, Pixels
+from cleanmark.reporting.correspondence_drawing import PAPER, Pixels
 
 _INK = (32, 33, 36)
 _FAINT_INK = (84, 88, 94)

@@ -11,9 +11,9 @@ import pytest
 import tiny_run
 from PIL import Image
 
-from cleanmark.pictures import MissingPictureError, PictureInliner
-from cleanmark.report import ReportSettings, write_report
-from cleanmark.report_classes import spread
+from cleanmark.reporting.classes import spread
+from cleanmark.reporting.page import ReportSettings, write_report
+from cleanmark.reporting.pictures import MissingPictureError, PictureInliner
 from manifests.manifest_json import read_manifest
 from manifests.rows import MEANINGS, ImageReason, ImageStatus
 from pipelines.run_folder import RunFolderError

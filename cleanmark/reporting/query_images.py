@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cleanmark.correspondence_drawing import Pixels, View
-from cleanmark.pictures import MissingPictureError
+from cleanmark.reporting.correspondence_drawing import Pixels, View
+from cleanmark.reporting.pictures import MissingPictureError
 from curation.images import ImageError, decode_image, resize_long_side
 from curation.sift import extract_sift
 from curation.verification import verify_pair

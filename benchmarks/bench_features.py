@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from labelled_photos import LabelledPhoto, Pair, list_true_pairs, load_photos, sample_cross_pairs
 from threadpoolctl import threadpool_limits
 
@@ -62,15 +63,16 @@ def _parse_arguments() -> argparse.Namespace:
 def _describe_interleaved(
     photos: list[LabelledPhoto], options: list[SiftSettings]
 ) -> tuple[list[list[LocalFeatures]], list[float]]:
-    """Describe photo by photo under every setting, each time beginning with another.
+    """Describe photo by photo under every setting, each time in another order.
 
-    A slow moment of the machine, and the first look at a photograph, hit all settings alike.
+    A slow moment of the machine, the first look at a photograph and the memory that the last
+    setting left behind hit all settings alike.
     """
+    rng = np.random.default_rng(0)
     described: list[list[LocalFeatures]] = [[] for _ in options]
     cpu_seconds = [0.0] * len(options)
-    for first, photo in enumerate(photos):
-        for step in range(len(options)):
-            number = (first + step) % len(options)
+    for photo in photos:
+        for number in rng.permutation(len(options)).tolist():
             started = time.process_time()
             features = extract_sift(photo.pixels, options[number])
             cpu_seconds[number] += time.process_time() - started

@@ -18,12 +18,13 @@ from threadpoolctl import threadpool_limits
 
 from curation.images import resize_long_side, to_grey
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import CascadeSettings, VerificationSettings, verify_pair
 from manifests.features import LocalFeatures
 from manifests.rows import PairVerdict
 
 SIFT = SiftSettings()
 VERIFICATION = VerificationSettings()
+EXACT = VerificationSettings(cascade=CascadeSettings(mode="exact"))
 NAIVE_RATIO = 0.75
 NAIVE_TOLERANCE_PX = 5.0
 
@@ -75,6 +76,11 @@ def verify_ours(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
     return Answer(found.verdict is not PairVerdict.REJECTED, found.num_inliers)
 
 
+def verify_ours_exactly(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
+    found = verify_pair(a.ours, b.ours, EXACT)
+    return Answer(found.verdict is not PairVerdict.REJECTED, found.num_inliers)
+
+
 def verify_flann_ransac(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
     cv2.setRNGSeed(0)  # the trees are random
     matcher = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 5}, {"checks": 50})
@@ -87,6 +93,7 @@ def verify_brute_force_magsac(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
 
 METHODS: dict[str, Method] = {
     "ours": verify_ours,
+    "ours_exact": verify_ours_exactly,
     "flann_ratio_ransac": verify_flann_ransac,
     "brute_force_ratio_magsac": verify_brute_force_magsac,
 }

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cleanmark import fetch
 from cleanmark.demo import DemoFolder, make_data, script_decisions
 from cleanmark.match import MatchError, MatchSettings, match_files
 from cleanmark.reporting.page import write_report
@@ -39,6 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Clean landmark training sets and keep evaluation landmarks out of them.",
 )
+
+app.add_typer(fetch.app, name="fetch")
 
 _BAD_INPUT = (
     BeamOptionError,

@@ -92,7 +92,11 @@ def score_run(run_dir: Path, truth: TruthSettings) -> Score:
         table_parts(run_dir, "ingest.join"), IMAGES, ["image_id", "member", "status", "landmark_id"]
     ).to_pylist()
     usable = {row["image_id"] for row in images if row["status"] == ImageStatus.OK}
-    unreadable = {r["member"]: r["status"] for r in images if r["status"] != ImageStatus.OK}
+    unreadable = {
+        row["member"]: row["status"]
+        for row in images
+        if row["status"] not in (ImageStatus.OK, ImageStatus.NOT_FOUND)
+    }
     truths = _read_image_truth(truth.images)
     missing = sorted(usable - truths.keys())
     if missing:

@@ -1,13 +1,23 @@
 """Tentative correspondences between two images: exact nearest neighbours, ratio and mutual test."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.features import LocalFeatures
+from curation.kernels.compilation import freeze
+from curation.kernels.match_selection import select_mutual, select_places
+from curation.kernels.neighbour_search import PackedColumns
+from curation.kernels.portable_search import PortableColumns
+from curation.kernels.processor import DotProductKernel, available_kernels
+from manifests.features import DESCRIPTOR_BYTES, LocalFeatures
 
 Indices = NDArray[np.intp]
+Descriptors = NDArray[np.uint8]
+
+_MIN_COLUMNS = 2
+"""The ratio test needs a second neighbour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,42 +42,54 @@ class Correspondences:
         return Correspondences(self.index_a[chosen], self.index_b[chosen], self.ratio[chosen])
 
 
+class MatchableFeatures:
+    """Features with what matching derives from them, derived once for any number of partners.
+
+    Args:
+        features: the features of an image.
+    """
+
+    def __init__(self, features: LocalFeatures) -> None:
+        self.features = features
+        self._strongest: dict[int, MatchableFeatures] = {}
+
+    def take_strongest(self, count: int) -> "MatchableFeatures":
+        """The same with the first `count` features only."""
+        if count not in self._strongest:
+            self._strongest[count] = MatchableFeatures(self.features.take_strongest(count))
+        return self._strongest[count]
+
+    @cached_property
+    def columns(self) -> PackedColumns | PortableColumns:
+        """The descriptors, ready to be searched."""
+        return index_descriptors(self.features.descriptors)
+
+
 def match_descriptors(
-    descriptors_a: NDArray[np.uint8], descriptors_b: NDArray[np.uint8], max_ratio: float
+    descriptors_a: Descriptors, descriptors_b: Descriptors, max_ratio: float
 ) -> Correspondences:
     """Pair features that are each other's nearest neighbour and pass Lowe's ratio test.
 
-    The search is exact. Values of seven bits make all products and sums integers below 2^24,
-    which float32 holds exactly: the answer does not depend on the order of the summation, and so
-    neither on the processor nor on the number of threads.
+    The search is exact, and all its numbers are whole: the answer depends neither on the
+    processor nor on the number of threads.
 
     Without the mutual test, many features of one image collapse onto a few of the other, and any
     geometric model accepts them. A feature whose next best neighbour does not exist cannot be
     tested and is refused.
 
     Args:
-        descriptors_a: uint8 (n, d), values at most 127.
+        descriptors_a: uint8 (n, d), values at most 127, d at most 128.
         descriptors_b: uint8 (m, d), likewise.
         max_ratio: largest distance to the nearest neighbour, in units of the distance to the
             second nearest (Lowe 2004, section 7.1).
 
     Returns:
         At most min(n, m) correspondences. Of equally near neighbours the first counts.
+
+    Raises:
+        ValueError: a value is above 127.
     """
-    if len(descriptors_a) == 0 or len(descriptors_b) < 2:
-        return _none()
-    squared = _squared_distances(descriptors_a, descriptors_b)
-    rows = np.arange(len(squared))
-    nearest = squared.argmin(axis=1)
-    mutual = squared.argmin(axis=0)[nearest] == rows
-    best = squared[rows, nearest].astype(np.float64)
-    squared[rows, nearest] = np.inf
-    second = squared.min(axis=1).astype(np.float64)
-    kept = mutual & (best <= max_ratio**2 * second)
-    # Two identical neighbours at distance 0 are ambiguous, although 0 <= r * 0 holds.
-    kept &= second > 0
-    ratio = np.sqrt(best[kept] / second[kept])
-    return Correspondences(rows[kept], nearest[kept], ratio)
+    return _match(descriptors_a, index_descriptors(descriptors_b), max_ratio)
 
 
 def match_features(a: LocalFeatures, b: LocalFeatures, max_ratio: float) -> Correspondences:
@@ -76,36 +98,53 @@ def match_features(a: LocalFeatures, b: LocalFeatures, max_ratio: float) -> Corr
     SIFT describes a location once per dominant orientation. Its repeats confirm nothing that the
     first does not, and would raise inlier counts by 15 to 40 %.
     """
-    matches = match_descriptors(a.descriptors, b.descriptors, max_ratio)
-    best_first = np.argsort(matches.ratio, kind="stable")
-    best_first = best_first[_first_of_each(_location_keys(a)[matches.index_a[best_first]])]
-    best_first = best_first[_first_of_each(_location_keys(b)[matches.index_b[best_first]])]
-    chosen = np.zeros(len(matches), np.bool_)
-    chosen[best_first] = True
-    return matches.select(chosen)
+    return match_prepared(MatchableFeatures(a), MatchableFeatures(b), max_ratio)
 
 
-def _location_keys(features: LocalFeatures) -> NDArray[np.int64]:
-    x, y = features.geometry["x"].astype(np.int64), features.geometry["y"].astype(np.int64)
-    keys: NDArray[np.int64] = x << 16 | y
-    return keys
+def match_prepared(a: MatchableFeatures, b: MatchableFeatures, max_ratio: float) -> Correspondences:
+    """`match_features` for images that are matched more than once."""
+    matches = _match(a.features.descriptors, b.columns, max_ratio)
+    is_best = select_places(
+        freeze(a.features.geometry_codes),
+        freeze(b.features.geometry_codes),
+        freeze(matches.index_a),
+        freeze(matches.index_b),
+        freeze(matches.ratio),
+    )
+    return matches.select(is_best)
 
 
-def _first_of_each(keys: NDArray[np.int64]) -> Indices:
-    """Positions of the first occurrence of every value, in order of position."""
-    _, first = np.unique(keys, return_index=True)
-    return np.sort(first)
+def index_descriptors(
+    descriptors: Descriptors, kernel: DotProductKernel | None = None
+) -> PackedColumns | PortableColumns:
+    """Prepare descriptors, uint8 (m, d), to be searched.
+
+    Args:
+        descriptors: values at most 127, d at most 128.
+        kernel: the instructions to use; by default the best of this processor.
+    """
+    padded = _pad(descriptors)
+    for candidate in available_kernels() if kernel is None else (kernel,):
+        if PackedColumns.can_pack(candidate, len(padded)):
+            return PackedColumns(padded, candidate)
+    return PortableColumns(padded)
 
 
-def _none() -> Correspondences:
-    return Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+def _match(
+    descriptors: Descriptors, columns: PackedColumns | PortableColumns, max_ratio: float
+) -> Correspondences:
+    if len(descriptors) == 0 or len(columns) < _MIN_COLUMNS:
+        return Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+    found = columns.find_neighbours(_pad(descriptors))
+    selected = select_mutual(
+        found.nearest, found.squared, found.second_squared, found.nearest_row, max_ratio**2
+    )
+    return Correspondences(*selected)
 
 
-def _squared_distances(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """All squared Euclidean distances, float32 (n, m), exact."""
-    a32, b32 = a.astype(np.float32), b.astype(np.float32)
-    squared = a32 @ b32.T
-    squared *= -2.0
-    squared += np.einsum("ij,ij->i", a32, a32)[:, None]
-    squared += np.einsum("ij,ij->i", b32, b32)[None, :]
-    return squared
+def _pad(descriptors: Descriptors) -> Descriptors:
+    """Contiguous (n, 128): zeros at the end change no distance."""
+    missing = DESCRIPTOR_BYTES - descriptors.shape[1]
+    if missing > 0:
+        return np.pad(descriptors, ((0, 0), (0, missing)))
+    return np.ascontiguousarray(descriptors)

@@ -7,6 +7,7 @@ an affine map by local optimisation (Philbin et al. 2007, "fast spatial matching
 Convention: x points right, y down, angles turn clockwise on the screen, as OpenCV stores them.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +15,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from curation.correspondences import Correspondences
+from curation.kernels.affine_search import search_affine, search_consistent
+from curation.kernels.compilation import freeze
 from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
 
 Points = NDArray[np.float64]
 Affine = NDArray[np.float64]
 """float64 (2, 3): x' = M[:, :2] x + M[:, 2], from pixels of image a to pixels of image b."""
-
-_MIN_POINTS = 3
-"""An affine map has six unknowns, two per point."""
-_FLAT = 1e-4
-"""Points whose spread across their main axis is below this share of the spread along it lie on a
-line, and determine no affine map."""
 
 
 class GeometrySettings(StrictModel):
@@ -66,29 +63,6 @@ class AffineFit:
         return int(self.inliers.sum())
 
 
-def similarities_from_features(
-    xy_a: Points,
-    xy_b: Points,
-    scale: NDArray[np.float64],
-    rotation: NDArray[np.float64],
-) -> Affine:
-    """One similarity per correspondence, from the frames of its two features.
-
-    Args:
-        xy_a: (n, 2) pixels of image a.
-        xy_b: (n, 2) pixels of image b.
-        scale: (n,) diameter in b over diameter in a.
-        rotation: (n,) angle in b minus angle in a, radians.
-
-    Returns:
-        float64 (n, 2, 3).
-    """
-    cos, sin = scale * np.cos(rotation), scale * np.sin(rotation)
-    linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1)
-    shift = xy_b - np.einsum("nij,nj->ni", linear, xy_a)
-    return np.concatenate([linear, shift[:, :, None]], axis=2)
-
-
 def apply_affine(matrix: Affine, xy: Points) -> Points:
     """Map points (n, 2) by one matrix (2, 3), or by k matrices (k, 2, 3) to (k, n, 2)."""
     linear, shift = matrix[..., :2], matrix[..., 2]
@@ -104,20 +78,6 @@ def invert_affine(matrix: Affine) -> Affine:
     """
     inverse = np.linalg.inv(matrix[:, :2])
     return np.column_stack([inverse, -inverse @ matrix[:, 2]])
-
-
-def fit_affine(xy_a: Points, xy_b: Points) -> Affine | None:
-    """Least-squares affine map of points (n, 2) onto points (n, 2).
-
-    Returns:
-        The map, or None when the points of either image are fewer than three or on a line.
-    """
-    if len(xy_a) < _MIN_POINTS or _on_a_line(xy_a) or _on_a_line(xy_b):
-        return None
-    mean_a, mean_b = xy_a.mean(axis=0), xy_b.mean(axis=0)
-    centred = xy_a - mean_a
-    linear = np.linalg.solve(centred.T @ centred, centred.T @ (xy_b - mean_b)).T
-    return np.column_stack([linear, mean_b - linear @ mean_a])
 
 
 def estimate_affine(
@@ -138,82 +98,61 @@ def estimate_affine(
         The fit with most inliers (of equals, the smaller sum of residuals), or None when no
         hypothesis can be refined to an affine map.
     """
-    xy_a, xy_b = features_a.xy[matches.index_a], features_b.xy[matches.index_b]
-    hypotheses = _propose(features_a, features_b, matches, settings)
-    long_side_px = features_b.long_side
-    tolerances_px = _hypothesis_tolerances_px(hypotheses, long_side_px, settings)
-    agreeing = _residuals_px(hypotheses, xy_a, xy_b) <= tolerances_px[:, None]
-    # A stable sort: of equally good hypotheses the first listed is refined, on every machine.
-    best = np.argsort(-agreeing.sum(axis=1), kind="stable")[: settings.num_refined]
-    fits = [_refine(xy_a, xy_b, agreeing[i], long_side_px, settings) for i in best]
-    return max((fit for fit in fits if fit is not None), key=_quality, default=None)
+    tolerance_px = settings.tolerance * features_b.long_side
+    is_found, matrix, squared_residuals = search_affine(
+        freeze(features_a.geometry_codes),
+        freeze(features_b.geometry_codes),
+        freeze(matches.index_a),
+        freeze(matches.index_b),
+        settings.max_hypotheses,
+        settings.max_scale,
+        settings.hypothesis_tolerance * features_b.long_side,
+        tolerance_px,
+        settings.num_refinements,
+        settings.num_refined,
+    )
+    if not is_found:
+        return None
+    inliers = squared_residuals <= tolerance_px * tolerance_px
+    return AffineFit(matrix.reshape(2, 3), inliers, np.sqrt(squared_residuals))
 
 
-def _propose(
+def find_consistent(
     features_a: LocalFeatures,
     features_b: LocalFeatures,
     matches: Correspondences,
     settings: GeometrySettings,
-) -> Affine:
-    scale = features_b.size[matches.index_b] / features_a.size[matches.index_a]
-    rotation = features_b.angle[matches.index_b] - features_a.angle[matches.index_a]
-    usable = np.flatnonzero((scale <= settings.max_scale) & (scale >= 1 / settings.max_scale))
-    chosen = usable[_evenly_spaced(len(usable), settings.max_hypotheses)]
-    return similarities_from_features(
-        features_a.xy[matches.index_a[chosen]],
-        features_b.xy[matches.index_b[chosen]],
-        scale[chosen],
-        rotation[chosen],
-    )
-
-
-def _evenly_spaced(count: int, most: int) -> NDArray[np.intp]:
-    if count <= most:
-        return np.arange(count)
-    return np.arange(most) * count // most
-
-
-def _hypothesis_tolerances_px(
-    hypotheses: Affine, long_side_px: int, settings: GeometrySettings
-) -> NDArray[np.float64]:
-    scale = np.hypot(hypotheses[:, 0, 0], hypotheses[:, 1, 0])
-    share = settings.hypothesis_tolerance * np.clip(scale, 0.5, 2.0)
-    return np.asarray(share * long_side_px, np.float64)
-
-
-def _residuals_px(matrix: Affine, xy_a: Points, xy_b: Points) -> NDArray[np.float64]:
-    residuals_px: NDArray[np.float64] = np.linalg.norm(apply_affine(matrix, xy_a) - xy_b, axis=-1)
-    return residuals_px
-
-
-def _refine(
-    xy_a: Points,
-    xy_b: Points,
-    inliers: NDArray[np.bool_],
-    long_side_px: int,
-    settings: GeometrySettings,
+    *,
+    max_octaves: float,
+    max_turn_deg: float,
 ) -> AffineFit | None:
-    shares = np.linspace(
-        settings.hypothesis_tolerance, settings.tolerance, settings.num_refinements
+    """Find the similarity that most correspondences agree with in place, scale and orientation.
+
+    Three agreements at once are rare by chance (Jegou, Douze and Schmid 2008, "weak geometric
+    consistency"): a handful of such correspondences says more than twice as many in place alone.
+
+    Args:
+        features_a: features of image a.
+        features_b: features of image b.
+        matches: tentative correspondences, n of them.
+        settings: numbers of trials, and the tolerance of a hypothesis in place.
+        max_octaves: tolerance in scale.
+        max_turn_deg: tolerance in orientation.
+
+    Returns:
+        The similarity, unrefined, or None when no correspondence proposes any.
+    """
+    is_found, matrix, inliers, squared_residuals = search_consistent(
+        freeze(features_a.geometry_codes),
+        freeze(features_b.geometry_codes),
+        freeze(matches.index_a),
+        freeze(matches.index_b),
+        settings.max_hypotheses,
+        settings.max_scale,
+        settings.hypothesis_tolerance * features_b.long_side,
+        max_octaves,
+        math.radians(max_turn_deg),
     )
-    best: AffineFit | None = None
-    for tolerance_px in shares * long_side_px:
-        matrix = fit_affine(xy_a[inliers], xy_b[inliers])
-        if matrix is None:
-            break
-        residuals_px = _residuals_px(matrix, xy_a, xy_b)
-        inliers = residuals_px <= tolerance_px
-        counted = residuals_px <= settings.tolerance * long_side_px
-        fit = AffineFit(matrix, counted, residuals_px)
-        best = fit if best is None else max(best, fit, key=_quality)
-    return best
-
-
-def _quality(fit: AffineFit) -> tuple[int, float]:
-    return fit.num_inliers, -float(fit.residuals_px[fit.inliers].sum())
-
-
-def _on_a_line(xy: Points) -> bool:
-    centred = xy - xy.mean(axis=0)
-    smaller, larger = np.linalg.eigvalsh(centred.T @ centred)
-    return bool(smaller <= _FLAT**2 * larger)
+    if not is_found:
+        return None
+    return AffineFit(matrix.reshape(2, 3), inliers, np.sqrt(squared_residuals))

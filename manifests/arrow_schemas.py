@@ -50,6 +50,10 @@ _SOURCE = (
     Column("offset", pa.int64(), "Position of the file's first byte in the shard."),
     Column("num_bytes", pa.int64(), "Size of the file in bytes."),
 )
+_SOURCE_IF_FOUND = tuple(
+    Column(c.name, c.type, f"{c.description} Null if no shard holds it.", nullable=True)
+    for c in _SOURCE
+)
 _RIGHTS = (
     Column("source_url", pa.string(), "Where the photograph came from.", nullable=True),
     Column("author", pa.string(), "Author, from train_attribution.csv.", nullable=True),
@@ -95,8 +99,8 @@ FILES = Table(
 IMAGES = Table(
     "images",
     1,
-    "One row per file found in the shards: where its bytes are, whose class it is, its licence, "
-    "and whether it can be used.",
+    "One row per file found in the shards, and one per image that train.csv lists and no shard "
+    "holds: where the bytes are, the class, the licence, and whether the image can be used.",
     (
         _IMAGE_ID,
         Column(
@@ -109,7 +113,7 @@ IMAGES = Table(
             "landmark_name", pa.string(), "Readable class name; null if unknown.", nullable=True
         ),
         Column("split", pa.string(), "The GLDv2 split the shard belongs to."),
-        *_SOURCE,
+        *_SOURCE_IF_FOUND,
         *_DECODED[:-2],
         *_RIGHTS,
         *_DECODED[-2:],

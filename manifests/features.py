@@ -1,7 +1,7 @@
 """Records that cross packages: local features, and the interface of global descriptors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ DESCRIPTOR_BYTES = 128
 GEOMETRY_DTYPE = np.dtype([("x", "<u2"), ("y", "<u2"), ("log2_size", "<u2"), ("angle", "<u2")])
 """8 bytes per feature: x, y in 1/32 px; log2 of the diameter in 1/2048; angle in 1/65536 turn."""
 
+_NUM_CODES = 4
 _XY_STEPS_PER_PX = 32.0
 _SIZE_STEPS_PER_OCTAVE = 2048.0
 _ANGLE_STEPS_PER_RADIAN = 65536.0 / (2.0 * np.pi)
@@ -47,6 +48,11 @@ class LocalFeatures:
         return stacked.astype(np.float64) / _XY_STEPS_PER_PX
 
     @property
+    def geometry_codes(self) -> NDArray[np.uint16]:
+        """The geometry as stored, uint16 (n, 4): x, y, log2 of the diameter, angle; no copy."""
+        return np.ascontiguousarray(self.geometry).view(np.uint16).reshape(-1, _NUM_CODES)
+
+    @property
     def size(self) -> NDArray[np.float64]:
         """Diameters of the described regions, float64 (n,), in pixels."""
         return np.exp2(self.geometry["log2_size"].astype(np.float64) / _SIZE_STEPS_PER_OCTAVE)
@@ -60,6 +66,10 @@ class LocalFeatures:
     def long_side(self) -> int:
         """The longer side of the resized image, in pixels."""
         return max(self.width, self.height)
+
+    def take_strongest(self, count: int) -> "LocalFeatures":
+        """The first `count` features, or all when there are fewer; a view."""
+        return replace(self, descriptors=self.descriptors[:count], geometry=self.geometry[:count])
 
 
 def pack_geometry(

@@ -85,15 +85,17 @@ def read_train_csv(path: Path) -> pa.Table:
 def read_attribution_csv(path: Path) -> pa.Table:
     """Read ``train_attribution.csv``: the rights of each image.
 
+    Its URL column is left out: it repeats that of ``train.csv``, and is the largest of all.
+
     Returns:
-        Columns image_id (unique), url, author, license, title, all strings, in file order.
+        Columns image_id (unique), author, license, title, all strings, in file order.
 
     Raises:
         Gldv2CsvError: the file is missing, is another file, or has a bad or repeated id.
     """
-    table = _read_strings(path, "train_attribution.csv")
+    table = _read_strings(path, "train_attribution.csv", ["id", "author", "license", "title"])
     _check_image_ids(path, table["id"])
-    return table.rename_columns(["image_id", "url", "author", "license", "title"])
+    return table.rename_columns(["image_id", "author", "license", "title"])
 
 
 def read_category_csv(path: Path) -> dict[int, str]:
@@ -152,8 +154,8 @@ def write_train_clean_csv(path: Path, classes: Mapping[int, Sequence[str]]) -> N
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _read_strings(path: Path, file_name: str) -> pa.Table:
-    """Every column of the file as strings, after checking that it is the GLDv2 file meant."""
+def _read_strings(path: Path, file_name: str, columns: Sequence[str] = ()) -> pa.Table:
+    """Columns of the file (all if none are named) as strings, if it is the GLDv2 file meant."""
     _check_header(path, file_name)
     header = HEADERS[file_name]
     try:
@@ -163,7 +165,9 @@ def _read_strings(path: Path, file_name: str) -> pa.Table:
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(header, pa.string()),
+                include_columns=list(columns),
+                strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid as error:

@@ -52,7 +52,7 @@ def write_table(path: Path, table: Table, data: pa.Table) -> int:
         if not column.nullable and data[column.name].null_count:
             row = data[column.name].is_null().index(True).as_py()
             raise TableError(f"{path}: row {row}: null in column {column.name!r} of {table.name}")
-    data = data.cast(table.schema).replace_schema_metadata(table.schema.metadata)
+    data = data.cast(table.schema)
     with replacing(path) as temporary:
         pq.write_table(
             data, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS, store_schema=True

@@ -16,6 +16,8 @@ class ImageStatus(StrEnum):
     UNLISTED = "unlisted"
     DUPLICATE_ID = "duplicate_id"
     UNSAFE_NAME = "unsafe_name"
+    EXCLUDED = "excluded"
+    NOT_FOUND = "not_found"
 
 
 class PairVerdict(StrEnum):
@@ -35,6 +37,7 @@ class PairReason(StrEnum):
     NO_FEATURES = "no_features"
     TOO_FEW_TENTATIVE = "too_few_tentative"
     NO_MODEL = "no_model"
+    FEW_AMONG_STRONGEST = "few_among_strongest"
     TOO_FEW_INLIERS = "too_few_inliers"
     DEGENERATE_MODEL = "degenerate_model"
     MANY_TO_ONE = "many_to_one"
@@ -122,6 +125,8 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (ImageStatus.UNLISTED, "The file is in a shard but train.csv does not list it."),
         (ImageStatus.DUPLICATE_ID, "The same id occurs earlier in the shard."),
         (ImageStatus.UNSAFE_NAME, "The member is no plain file or its name leaves the archive."),
+        (ImageStatus.EXCLUDED, "The list that the source is restricted to does not name it."),
+        (ImageStatus.NOT_FOUND, "train.csv lists it, but no shard here holds it."),
         (PairVerdict.VERIFIED, "Both photographs show the same surface."),
         (PairVerdict.DUPLICATE, "Both are copies of one photograph."),
         (PairVerdict.REJECTED, "No common surface could be confirmed."),
@@ -133,6 +138,10 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         ),
         (PairReason.NO_FEATURES, "One of the images has no local features."),
         (PairReason.TOO_FEW_TENTATIVE, "Fewer correspondences than the threshold before geometry."),
+        (
+            PairReason.FEW_AMONG_STRONGEST,
+            "The strongest features hardly agree; the others were not compared, nor counted.",
+        ),
         (PairReason.NO_MODEL, "No geometric model fits more than a handful of correspondences."),
         (
             PairReason.TOO_FEW_INLIERS,

@@ -34,7 +34,14 @@ from pipelines.markers import IN_FLIGHT_SUFFIX
 from pipelines.run_unit import run_unit
 from pipelines.units import Report, Stage, Unit
 
-PRELOADED_MODULES = ("cv2", "faiss", "pandas", "pyarrow.parquet", "pipelines.run_unit")
+PRELOADED_MODULES = (
+    "cv2",
+    "faiss",
+    "pandas",
+    "pyarrow.parquet",
+    "curation.preload",
+    "pipelines.run_unit",
+)
 
 _POLL_SECONDS = 0.2
 _EXIT_SECONDS = 5.0

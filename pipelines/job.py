@@ -6,11 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.fetch_step import STEP_NAME as FETCH_STEP
+from pipelines.fetch_step import describe_fetch, fetch_source
 from pipelines.markers import Tally, output_digests, pending, prune, read_markers, tally
 from pipelines.progress import StageProgress
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import RunFolderError, locked, table_parts, write_config
 from pipelines.runners import execute
+from pipelines.settings import SourceFetchSettings, SourceSettings
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed, LearnCodebook
@@ -42,7 +45,7 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
     """Every step of the job, in order."""
     timeout = config.runner.unit_timeout_seconds
     item_timeout = config.ingest.item_timeout_seconds
-    verify = Verify(run_dir, config.verify, timeout)
+    verify = Verify(run_dir, config.verify, timeout, config.clean.min_verified_neighbours)
     return [
         Scan(run_dir, config.source, config.ingest, timeout),
         Join(run_dir, config.source, timeout),
@@ -98,10 +101,14 @@ def run_job(
         raise JobError(f"no stage is called {unknown[0]!r}; stages are {', '.join(STAGE_NAMES)}")
     # Workers may have another current folder.
     run_dir = run_dir.absolute()
-    results = []
+    results: list[StepResult] = []
     left_out: list[Stage] = []
     with locked(run_dir):
         write_config(run_dir, config)
+        if config.source.fetch is not None and (not only or stage_of(FETCH_STEP) in only):
+            results.append(_run_fetch(config.source, config.source.fetch, console))
+            if results[-1].failures:
+                return results
         for stage in build_steps(config, run_dir):
             if only and stage_of(stage.name) not in only:
                 left_out.append(stage)
@@ -122,6 +129,10 @@ def describe_run(config: RunConfig, run_dir: Path) -> Iterator[tuple[str, int | 
     it; the tally then tells of an earlier run.
     """
     plannable = True
+    if config.source.fetch is not None:
+        num_files, seen = describe_fetch(config.source, config.source.fetch)
+        yield FETCH_STEP, num_files, seen
+        plannable = seen.num_done == num_files
     for stage in build_steps(config, run_dir):
         markers = read_markers(run_dir, stage.name)
         if not plannable:
@@ -161,6 +172,13 @@ def _check_joined(run_dir: Path) -> None:
             f"{run_dir}: stage 'ingest' is left out, but {missing[0]} was not joined with the "
             "lists of classes; run it too"
         )
+
+
+def _run_fetch(source: SourceSettings, fetch: SourceFetchSettings, console: Console) -> StepResult:
+    result, failures = fetch_source(source, fetch, console)
+    for note in result.notes:
+        console.print(f"{FETCH_STEP}: {note}", highlight=False, markup=False, soft_wrap=True)
+    return StepResult(FETCH_STEP, result.num_files, result.num_pending, failures)
 
 
 def _run_step(

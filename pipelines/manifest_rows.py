@@ -98,7 +98,8 @@ def _find_reason(image: Row, verdicts: Verdicts, fate: Fate) -> tuple[str, str, 
     if image["status"] != ImageStatus.OK:
         status = ImageStatus(image["status"])
         details = image["reason"] or MEANINGS[status]
-        return "ingest", status, f"{image['shard']}, {image['member']}: {details}"
+        where = "" if image["shard"] is None else f"{image['shard']}, {image['member']}: "
+        return "ingest", status, f"{where}{details}"
     verdict = verdicts.by_image[image["image_id"]]
     if not verdict["kept"]:
         return "clean", verdict["reason"], _describe_verdict(verdict)

@@ -26,6 +26,7 @@ from pipelines.settings import (
 _ROOT_PLACEHOLDER = "{source.root}"
 _PATH_KEYS = (
     ("source", "root"),
+    ("source", "restrict_to"),
     ("evaluation_sets", "*", "images"),
     ("evaluation_sets", "*", "ground_truth"),
     ("truth", "images"),
@@ -61,17 +62,29 @@ class RunConfig(StrictModel):
                 f"({self.verify.min_inliers}): pairs in between were never judged. Lower "
                 "verify.min_inliers too"
             )
+        self._check_skipping()
         names = [evaluation_set.name for evaluation_set in self.evaluation_sets]
         if len(set(names)) != len(names):
             raise ValueError(f"evaluation_sets: two of them have one name: {names}")
         return self
 
+    def _check_skipping(self) -> None:
+        """Skipping pairs must not change which images are kept."""
+        if not self.verify.skip_settled_pairs:
+            return
+        if self.clean.policy == "kcore" or self.clean.min_inliers != self.verify.min_inliers:
+            raise ValueError(
+                "verify.skip_settled_pairs skips pairs that clean.policy kcore, or a "
+                "clean.min_inliers above verify.min_inliers, need: set it to false"
+            )
+
     @property
     def digest(self) -> str:
-        """SHA-256 of all settings that decide the result: neither paths nor the runner."""
+        """SHA-256 of all settings that decide the result: no paths, no fetching, no runner."""
         content = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
         for path in list(_paths(content)):
             del path.section[path.key]
+        del content["source"]["fetch"]
         return digest_json(content)
 
 
@@ -109,6 +122,8 @@ def check_paths(config: RunConfig) -> None:
     """
     content = config.model_dump(mode="json")
     for path in _paths(content):
+        if path.section is content["source"] and config.source.fetch is not None:
+            continue  # what is fetched need not be there yet
         if not Path(path.value).exists():
             raise ConfigError(
                 f"{path.name}: {path.value} does not exist; set it with --set or in the file"

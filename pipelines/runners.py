@@ -10,7 +10,7 @@ theirs to restart.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from pipelines.child_pool import close_pools
@@ -65,7 +65,13 @@ def check_beam_args(beam_args: Sequence[str]) -> None:
     Raises:
         BeamOptionError: with the reason and the remedy.
     """
-    for arg in beam_args:
+    for before, arg in pairwise(["", *beam_args]):
+        if not arg.startswith("-") and not _wants_value(before):
+            raise BeamOptionError(
+                f"{arg!r}: not accepted, because Beam would ignore it. After `--` come Beam's own "
+                "options, such as --runner=NAME; an option of this program that may be given "
+                "several times is repeated each time"
+            )
         if arg.startswith("--direct_"):
             raise BeamOptionError(
                 f"{arg}: not accepted. Set the number of workers as `runner.workers` of the "
@@ -78,6 +84,11 @@ def check_beam_args(beam_args: Sequence[str]) -> None:
             f"--runner={runner}: not accepted. It picks another engine on each machine and may "
             f"download one; leave the option out to use {LOCAL_RUNNER} on this machine"
         )
+
+
+def _wants_value(arg: str) -> bool:
+    """Whether the next argument may be this option's value, as in `--runner NAME`."""
+    return arg.startswith("-") and "=" not in arg
 
 
 def _find_runner(beam_args: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from curation.class_index import ValSplitSettings
 from curation.overlap import OverlapSettings
@@ -14,10 +14,38 @@ from curation.sift import SiftSettings
 from curation.verification import VerificationSettings
 from curation.vlad import VladSettings
 from manifests.strict_model import StrictModel
+from pipelines.fetching.catalogue import GLDV2_URL, parse_shards
+from pipelines.fetching.settings import FetchSettings
+from pipelines.fetching.sources import scheme_of
+
+
+class SourceFetchSettings(FetchSettings):
+    """Fetching what `source.root` lacks before anything is read."""
+
+    base_url: str = GLDV2_URL
+    """A mirror of GLDv2's bucket: http(s)://, gs://, s3://, file:// or an absolute folder."""
+    shards: str | None = None
+    """Which shards, such as `0-9,17`; all when left out. Whatever lies in the folder is read."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        if not scheme_of(value) and not Path(value).is_absolute():
+            raise ValueError("give a web address, gs://, s3://, file://, or an absolute folder")
+        return value
+
+    @field_validator("shards", mode="before")
+    @classmethod
+    def _check_shards(cls, value: object) -> object:
+        # YAML reads a single number as a number.
+        text = str(value) if isinstance(value, int) else value
+        if isinstance(text, str):
+            parse_shards(text)
+        return text
 
 
 class SourceSettings(StrictModel):
-    """Where the training images are."""
+    """Where the training images are; nothing is fetched unless `fetch` is given."""
 
     layout: Literal["gldv2"] = "gldv2"
     """`gldv2`: SPLIT/images_NNN.tar, md5sum/SPLIT/md5.images_NNN.txt and metadata/*.csv."""
@@ -25,8 +53,11 @@ class SourceSettings(StrictModel):
     """The folder that holds them."""
     split: Literal["train"] = "train"
     """Labels of train and of index are different id spaces; only train has classes to clean."""
+    restrict_to: Path | None = None
+    """A list in the form of train_clean.csv; images that it does not name are left out."""
     check_md5: bool = True
     """Compare every shard with its published checksum before it is read."""
+    fetch: SourceFetchSettings | None = None
 
 
 class EvaluationSetSettings(StrictModel):
@@ -68,6 +99,10 @@ class VerifySettings(VerificationSettings):
 
     num_neighbours: int = Field(100, ge=1)
     """Nearest images of the class that are verified with each image (Weyand et al. 2020)."""
+    skip_settled_pairs: bool = False
+    """Skip pairs, and leave no row of them, whose images lie in one component already and have
+    enough verified neighbours each. Which images are kept stays the same, as far as no skipped
+    pair is one of copies; their numbers of neighbours come out too low."""
     schedule: ScheduleSettings = ScheduleSettings()
 
 

@@ -16,7 +16,7 @@ from manifests.rows import ImageReason, ImageStatus
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
 from pipelines.settings import DescribeSettings, SourceSettings
-from pipelines.stages.ingest import Join
+from pipelines.stages.ingest import MISSING, Join
 from pipelines.units import Counts, Unit, make_unit
 
 
@@ -46,6 +46,7 @@ class Describe:
                 settings=self.settings.model_dump(mode="json"),
             )
             for part, digest in output_digests(self.run_dir, Join.name).items()
+            if Path(part).name != MISSING
         ]
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:

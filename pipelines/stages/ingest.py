@@ -5,14 +5,12 @@ adds what the metadata files say. A corrected title in a CSV file then costs a j
 decoding of four million photographs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.images import ImageError, decode_image, perceptual_hash
 from curation.shards import (
@@ -28,12 +26,12 @@ from manifests.arrow_schemas import FILES, IMAGES
 from manifests.gldv2_csv import (
     METADATA_URL,
     Gldv2CsvError,
-    read_attribution_csv,
-    read_category_csv,
-    read_train_csv,
+    read_train_clean_csv,
 )
+from manifests.gldv2_metadata import Keys, Lists, parse_ids, read_lists
+from manifests.images_table import find_repeated, join_files, list_missing, sort_ids
 from manifests.lineage import digest_bytes, digest_file
-from manifests.parquet_io import read_table, write_rows
+from manifests.parquet_io import read_table, write_rows, write_table
 from manifests.rows import ImageStatus
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
@@ -42,6 +40,8 @@ from pipelines.settings import IngestSettings, SourceSettings
 from pipelines.units import Counts, Unit, make_unit
 
 Row = dict[str, Any]
+MISSING = "missing.parquet"
+"""The part of the table `images` with what no shard holds."""
 _NOT_DECODED = dict.fromkeys(("width", "height", "phash", "exif_orientation"))
 
 
@@ -126,96 +126,73 @@ class Scan:
 
 @dataclass(frozen=True)
 class Join:
-    """Add classes, names and rights; one unit per shard."""
+    """Add classes, names and rights; one unit, because the lists are read once for all shards.
+
+    Only the rows of a shard whose files or list entries changed come out different, so the stages
+    after this one redo no more than those.
+    """
 
     run_dir: Path
     source: SourceSettings
     timeout_seconds: float
 
     name: ClassVar[str] = "ingest.join"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
-        """One unit per scanned shard; each depends on the shards before it, for repeated ids."""
+        """A single unit that depends on all shards and lists."""
         scanned = output_digests(self.run_dir, Scan.name)
-        metadata = {n: digest_file(path) for n, path in _find_metadata(self.source).items()}
-        units = []
-        for number, path in enumerate(scanned):
-            earlier = {p: digest for p, digest in scanned.items() if p <= path}
-            unit = make_unit(
-                self,
-                Path(path).stem,
-                spec={"files": path, "number": number},
-                outputs=[f"images/{Path(path).name}"],
-                inputs=earlier | metadata,
-                settings={"split": self.source.split},
-            )
-            units.append(unit)
-        return units
+        lists = {path.name: digest_file(path) for path in self._list_files()}
+        names = [*(Path(part).name for part in scanned), MISSING]
+        unit = make_unit(
+            self,
+            "images",
+            spec={},
+            outputs=[f"images/{name}" for name in names],
+            inputs=scanned | lists,
+            settings={"split": self.source.split},
+        )
+        return [unit]
 
-    def run(self, unit: Unit, in_flight: InFlight) -> Counts:  # noqa: ARG002  (nothing to decode)
-        """Write the shard's part of the table `images`."""
-        files = read_table(self.run_dir / str(unit.spec["files"]), FILES).to_pylist()
-        lists = self._load_lists()
-        claimed = self._ids_of_earlier_shards(unit)
-        rows = []
-        for file in files:
-            rows.append(
-                lists.complete(file, self.source.split, repeated=file["image_id"] in claimed)
-            )
-            claimed.add(file["image_id"])
-        write_rows(self.run_dir / unit.outputs[0], IMAGES, rows)
-        usable = [row for row in rows if row["status"] == ImageStatus.OK]
-        return {"images": len(rows), "usable": len(usable)}
+    def run(self, unit: Unit, in_flight: InFlight) -> Counts:
+        """Write a part of the table `images` per shard, and one of what no shard holds."""
+        parts = table_parts(self.run_dir, Scan.name)
+        in_flight.expect(len(parts) + 1)
+        image_ids = read_table(parts, FILES, ["image_id"])["image_id"]
+        repeated = find_repeated(image_ids)
+        lists, allowed = self._read_lists(), self._read_allowed()
+        num_usable = start = 0
+        for part, output in zip(parts, unit.outputs, strict=False):
+            files = read_table(part, FILES)
+            mask = repeated[start : start + len(files)]
+            images = join_files(files, lists, self.source.split, mask, allowed)
+            write_table(self.run_dir / output, IMAGES, images)
+            num_usable += pc.sum(pc.equal(images["status"], ImageStatus.OK.value)).as_py() or 0
+            start += len(files)
+            in_flight.advance()
+        missing = list_missing(lists, parse_ids(image_ids)[0], self.source.split)
+        write_table(self.run_dir / unit.outputs[-1], IMAGES, missing)
+        return {"images": start, "usable": num_usable, "missing": len(missing)}
 
-    def _load_lists(self) -> "_Lists":
+    def _read_lists(self) -> Lists:
         metadata = _find_metadata(self.source)
-        versions = [(str(path), path.stat().st_mtime_ns) for path in metadata.values()]
-        return _load_lists(
+        return read_lists(
             metadata["train.csv"],
             metadata.get("train_attribution.csv"),
             metadata.get("train_label_to_category.csv"),
-            tuple(versions),
         )
 
-    def _ids_of_earlier_shards(self, unit: Unit) -> set[str]:
-        number = int(str(unit.spec["number"]))
-        earlier = table_parts(self.run_dir, Scan.name)[:number]
-        return set(read_table(earlier, FILES, ["image_id"])["image_id"].to_pylist())
+    def _read_allowed(self) -> Keys | None:
+        if self.source.restrict_to is None:
+            return None
+        classes = read_train_clean_csv(self.source.restrict_to)
+        return sort_ids([image_id for image_ids in classes.values() for image_id in image_ids])
 
-
-@dataclass(frozen=True)
-class _Lists:
-    """The metadata files, indexed by image id."""
-
-    train: pd.Index
-    train_columns: pa.Table
-    rights: pd.Index
-    rights_columns: pa.Table
-    names: Mapping[int, str]
-
-    def complete(self, file: Row, split: str, *, repeated: bool) -> Row:
-        listed = _look_up(self.train, self.train_columns, file["image_id"])
-        rights = _look_up(self.rights, self.rights_columns, file["image_id"])
-        landmark_id = listed.get("landmark_id")
-        row = file | {
-            "split": split,
-            "landmark_id": landmark_id,
-            "landmark_name": self.names.get(landmark_id) if landmark_id is not None else None,
-            "source_url": listed.get("url") or rights.get("url"),
-            "author": rights.get("author"),
-            "license": rights.get("license"),
-            "title": rights.get("title"),
-        }
-        if repeated:
-            return row | {
-                "status": ImageStatus.DUPLICATE_ID,
-                "reason": "another file with this id comes earlier",
-            }
-        if row["status"] == ImageStatus.OK and landmark_id is None:
-            return row | {"status": ImageStatus.UNLISTED, "reason": "train.csv has no such id"}
-        return row
+    def _list_files(self) -> list[Path]:
+        restriction = self.source.restrict_to
+        files = list(_find_metadata(self.source).values())
+        return files if restriction is None else [*files, restriction]
 
 
 def _find_metadata(source: SourceSettings) -> dict[str, Path]:
@@ -228,28 +205,6 @@ def _find_metadata(source: SourceSettings) -> dict[str, Path]:
         )
     names = ("train.csv", "train_attribution.csv", "train_label_to_category.csv")
     return {name: folder / name for name in names if (folder / name).is_file()}
-
-
-@lru_cache(maxsize=1)
-def _load_lists(
-    train_csv: Path, attribution_csv: Path | None, category_csv: Path | None, _versions: object
-) -> _Lists:
-    train = read_train_csv(train_csv)
-    rights = read_attribution_csv(attribution_csv) if attribution_csv else train.slice(0, 0)
-    return _Lists(
-        train=pd.Index(train["image_id"].to_numpy()),
-        train_columns=train.combine_chunks(),
-        rights=pd.Index(rights["image_id"].to_numpy()),
-        rights_columns=rights.combine_chunks(),
-        names=read_category_csv(category_csv) if category_csv else {},
-    )
-
-
-def _look_up(index: pd.Index, columns: pa.Table, image_id: str) -> Row:
-    if image_id not in index:
-        return {}
-    row: Row = columns.slice(index.get_loc(image_id), 1).to_pylist()[0]
-    return row
 
 
 def _decode(data: bytes, member_name: str) -> Row:

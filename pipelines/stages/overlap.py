@@ -18,7 +18,7 @@ from curation.overlap import (
 )
 from curation.sift import extract_sift
 from curation.train_split import ImageVerdict
-from curation.verification import verify_pair
+from curation.verification import verify_one_to_many
 from manifests.arrow_schemas import CANDIDATES, VERDICTS
 from manifests.evaluation_sets import (
     EvaluationQuery,
@@ -63,7 +63,7 @@ class Overlap:
     timeout_seconds: float
 
     name: ClassVar[str] = "overlap"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -108,7 +108,9 @@ class Overlap:
         inputs["ground truth"] = digest_file(evaluation_set.ground_truth)
         settings = {
             "overlap": self.settings.model_dump(mode="json"),
-            "verify": self.verify.model_dump(mode="json", exclude={"schedule", "num_neighbours"}),
+            "verify": self.verify.model_dump(
+                mode="json", exclude={"schedule", "num_neighbours", "skip_settled_pairs"}
+            ),
             "describe": self.describe.model_dump(mode="json"),
         }
         size = self.settings.queries_per_unit
@@ -169,6 +171,8 @@ class Overlap:
             whole = decode_image(data).pixels
         except ImageError as error:
             raise GroundTruthError(f"{path}: {error}; replace the image") from error
+        except ValueError as error:  # the box lies outside
+            raise GroundTruthError(f"{path}: {error}") from error
         return {
             "crop": extract_sift(crop, self.describe),
             "whole": extract_sift(whole, self.describe),
@@ -182,10 +186,11 @@ class Overlap:
         settings = self.verify.model_copy(update={"min_inliers": self.settings.min_inliers})
         matches = []
         for probe, query_features in probes.items():
-            for position, similarity in self._find_nearest(query_features):
+            nearest = self._find_nearest(query_features)
+            images = (features.load(clean.image_ids[position]) for position, _ in nearest)
+            answers = verify_one_to_many(query_features, images, settings)
+            for (position, similarity), found in zip(nearest, answers, strict=True):
                 image_id = clean.image_ids[position]
-                image_features = features.load(image_id)
-                found = verify_pair(query_features, image_features, settings)
                 columns = evidence(found)
                 transform = columns.pop("transform")
                 match = ProbeMatch(
@@ -196,7 +201,7 @@ class Overlap:
                     landmark_id=clean.landmark_ids[position],
                     similarity=similarity,
                     num_features_query=len(query_features),
-                    num_features_image=len(image_features),
+                    num_features_image=features.num_features(image_id),
                     transform=None if transform is None else tuple(transform),
                     **columns,
                 )

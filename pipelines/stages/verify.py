@@ -1,6 +1,7 @@
 """Stage 4, verify: which pairs of images of one class show the same surface."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,8 @@ import numpy as np
 
 from curation.neighbours import CandidatePair, propose_pairs
 from curation.schedule import PairBlock, schedule_blocks
-from curation.verification import Verification, verify_pair
+from curation.settled_pairs import SettledPairs
+from curation.verification import Verification, verify_one_to_many, verify_pair
 from manifests.arrow_schemas import MATCHES
 from manifests.feature_store import FeatureStore
 from manifests.parquet_io import write_rows
@@ -33,15 +35,21 @@ class Verify:
     run_dir: Path
     settings: VerifySettings
     timeout_seconds: float
+    min_neighbours: int
+    """Verified neighbours that the cleaning asks of an image; counts if settled pairs are skipped.
+    """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
         """Bins of blocks, the most expensive first; the number of workers plays no part."""
         sizes = open_images(self.run_dir).class_sizes
         settings = self.settings
+        decisive = settings.model_dump(mode="json")
+        if settings.skip_settled_pairs:
+            decisive["min_neighbours"] = self.min_neighbours
         bins = schedule_blocks(sizes, settings.num_neighbours, settings.schedule)
         inputs = {
             path: digest
@@ -55,49 +63,88 @@ class Verify:
                 spec={"blocks": [[b.landmark_id, b.part, b.num_parts] for b in blocks]},
                 outputs=[f"matches/part-{number:05d}.parquet"],
                 inputs=inputs,
-                settings=settings.model_dump(mode="json"),
+                settings=decisive,
             )
             for number, blocks in enumerate(bins)
         ]
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
-        """Write one row per pair put to the verifier."""
+        """Write one row per pair put to the verifier; count those that were skipped."""
         blocks = blocks_of(unit)
         in_flight.expect(len(blocks))
         rows: list[dict[str, Any]] = []
+        num_proposed = 0
         for block in blocks:
-            rows += self._verify_block(block)
+            pairs = self._propose(block)
+            num_proposed += len(pairs)
+            rows += self._verify(block.landmark_id, pairs)
             in_flight.advance()
         write_rows(self.run_dir / unit.outputs[0], MATCHES, rows)
         verified = [row for row in rows if row["verdict"] != PairVerdict.REJECTED]
-        return {"pairs": len(rows), "verified": len(verified)}
-
-    def _verify_block(self, block: PairBlock) -> Iterator[dict[str, Any]]:
-        images = open_images(self.run_dir).of_class(block.landmark_id)
-        digests = dict(zip(images["image_id"], images["sha256"], strict=True))
-        descriptors = open_descriptors(self.run_dir)
-        image_ids = [image_id for image_id in digests if descriptors.has(image_id)]
-        pairs = propose_pairs(image_ids, descriptors.load(image_ids), self.settings.num_neighbours)
-        features = open_features(self.run_dir)
-        for pair in pairs[block.part :: block.num_parts]:
-            same_bytes = digests[pair.image_id_a] == digests[pair.image_id_b]
-            yield self._verify_pair(block.landmark_id, pair, features, same_bytes=same_bytes)
-
-    def _verify_pair(
-        self, landmark_id: int, pair: CandidatePair, features: FeatureStore, *, same_bytes: bool
-    ) -> dict[str, Any]:
-        a, b = features.load(pair.image_id_a), features.load(pair.image_id_b)
-        row = {
-            "landmark_id": landmark_id,
-            "image_id_a": pair.image_id_a,
-            "image_id_b": pair.image_id_b,
-            "num_features_a": len(a),
-            "num_features_b": len(b),
-            "similarity": pair.similarity,
+        return {
+            "pairs": len(rows),
+            "verified": len(verified),
+            "skipped": num_proposed - len(rows),
         }
-        if same_bytes:
-            return row | _same_bytes(len(a))
-        return row | evidence(verify_pair(a, b, self.settings))
+
+    def _propose(self, block: PairBlock) -> list[CandidatePair]:
+        descriptors = open_descriptors(self.run_dir)
+        images = open_images(self.run_dir).of_class(block.landmark_id)
+        image_ids = [image_id for image_id in images["image_id"] if descriptors.has(image_id)]
+        pairs = propose_pairs(image_ids, descriptors.load(image_ids), self.settings.num_neighbours)
+        return pairs[block.part :: block.num_parts]
+
+    def _verify(self, landmark_id: int, pairs: Sequence[CandidatePair]) -> list[dict[str, Any]]:
+        """One row per pair that was not skipped, in order."""
+        images = open_images(self.run_dir).of_class(landmark_id)
+        digests = dict(zip(images["image_id"], images["sha256"], strict=True))
+        features = open_features(self.run_dir)
+        found = {
+            pair: _same_bytes(features.num_features(pair.image_id_a))
+            for pair in pairs
+            if digests[pair.image_id_a] == digests[pair.image_id_b]
+        }
+        if self.settings.skip_settled_pairs:
+            found |= self._verify_unsettled(pairs, found, features)
+        else:
+            found |= self._verify_all([pair for pair in pairs if pair not in found], features)
+        return [
+            _describe_pair(landmark_id, pair, features) | found[pair]
+            for pair in pairs
+            if pair in found
+        ]
+
+    def _verify_all(
+        self, pairs: Iterable[CandidatePair], features: FeatureStore
+    ) -> dict[CandidatePair, dict[str, Any]]:
+        """The evidence for all pairs, image by image, each prepared for matching once."""
+        by_query: defaultdict[str, list[CandidatePair]] = defaultdict(list)
+        for pair in pairs:
+            by_query[pair.image_id_a].append(pair)
+        found: dict[CandidatePair, dict[str, Any]] = {}
+        for query, others in by_query.items():
+            candidates = (features.load(pair.image_id_b) for pair in others)
+            answers = verify_one_to_many(features.load(query), candidates, self.settings)
+            found |= dict(zip(others, map(evidence, answers), strict=True))
+        return found
+
+    def _verify_unsettled(
+        self,
+        pairs: Iterable[CandidatePair],
+        known: Mapping[CandidatePair, dict[str, Any]],
+        features: FeatureStore,
+    ) -> dict[CandidatePair, dict[str, Any]]:
+        """The evidence for those pairs, most similar first, that can still change something."""
+        settled = SettledPairs(self.min_neighbours)
+        found = dict(known)
+        for pair in pairs:
+            a, b = pair.image_id_a, pair.image_id_b
+            if pair not in found and not settled.is_settled(a, b):
+                answer = verify_pair(features.load(a), features.load(b), self.settings)
+                found[pair] = evidence(answer)
+            if pair in found:
+                settled.record(a, b, found[pair]["verdict"])
+        return found
 
 
 def blocks_of(unit: Unit) -> list[PairBlock]:
@@ -115,6 +162,17 @@ def evidence(found: Verification) -> dict[str, Any]:
         "transform": None if found.matrix is None else found.matrix.ravel().tolist(),
         "verdict": found.verdict,
         "reason": found.reason,
+    }
+
+
+def _describe_pair(landmark_id: int, pair: CandidatePair, features: FeatureStore) -> dict[str, Any]:
+    return {
+        "landmark_id": landmark_id,
+        "image_id_a": pair.image_id_a,
+        "image_id_b": pair.image_id_b,
+        "num_features_a": features.num_features(pair.image_id_a),
+        "num_features_b": features.num_features(pair.image_id_b),
+        "similarity": pair.similarity,
     }
 
 

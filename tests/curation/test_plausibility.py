@@ -120,11 +120,23 @@ def test_an_overlay_is_most_of_what_agrees(num_elsewhere, is_refused):
     assert (objection is PairReason.FRAME) == is_refused
 
 
-def test_border_points_that_turn_are_no_overlay():
-    turned = np.array([[0.97, -0.25, 60.0], [0.25, 0.97, -90.0]])
-    points = np.concatenate([draw_caption(80, top=300), draw_caption(80, top=20)])
-    objection = find_objection(agree(points, turned), SETTINGS)
-    assert objection not in (PairReason.WATERMARK, PairReason.FRAME)
+def test_border_points_that_draw_together_are_no_overlay():
+    """A cornice and a kerb, seen from aside: they stay at the border but shift unequally."""
+    narrower = np.array([[0.8, 0, 80.0], [0, 1.0, 0]])
+    points = np.concatenate([draw_caption(80, top=560), draw_caption(80, top=20)])
+    assert find_objection(agree(points, narrower), SETTINGS) is None
+
+
+def test_a_caption_that_left_the_border_is_no_watermark():
+    """Border in one image, middle of the other: a small thing, but no overlay."""
+    for matrix, top in ((shift_by(0, -250), 560), (shift_by(0, 250), 310)):
+        objection = find_objection(agree(draw_caption(80, top), matrix), SETTINGS)
+        assert objection is PairReason.TOO_CONCENTRATED
+
+
+def test_a_frame_that_moved_is_no_frame():
+    points = draw_ring(200, rim_px=30) * 0.96 + 16
+    assert find_objection(agree(points, shift_by(12, -9)), SETTINGS) is PairReason.WATERMARK
 
 
 def test_a_shift_in_the_middle_of_the_picture_is_no_overlay():
@@ -148,6 +160,15 @@ def test_a_thin_line_of_points_is_too_concentrated_whatever_the_map():
     rng = np.random.default_rng(5)
     line = np.stack([rng.uniform(100, 700, 80), rng.uniform(300, 306, 80)], 1)
     assert is_too_concentrated(agree(line), SETTINGS)
+
+
+def test_a_few_distant_spots_are_too_concentrated():
+    """Widely spread, but in four cells of the grid only."""
+    spots = np.array([[110, 110], [690, 110], [110, 490], [690, 490]], float)
+    points = np.repeat(spots, 15, axis=0) + np.random.default_rng(7).uniform(-5, 5, (60, 2))
+    assert is_too_concentrated(agree(points), SETTINGS)
+    five = np.concatenate([points, [[400.0, 300.0]]])
+    assert not is_too_concentrated(agree(five), SETTINGS)
 
 
 def test_a_patch_in_one_image_alone_is_too_concentrated():
@@ -193,8 +214,12 @@ def test_the_common_shift_is_kept_to_four_pixels_at_800(offset_px, expected):
 
 
 def test_an_overlay_explains_its_own_points_only():
-    points = np.concatenate([draw_caption(80), draw_points(0, 40, margin_px=150)])
-    explained = overlay_inliers(agree(points, STILL), SETTINGS)
+    """Neither the middle of the picture, nor what moves by itself at the edge."""
+    caption = draw_caption(80)
+    points = np.concatenate([caption, draw_points(0, 40, margin_px=150), caption[:10] + 1])
+    moved = points.copy()
+    moved[120:, 0] += 30
+    explained = overlay_inliers(agree(points, xy_b=moved), SETTINGS)
     assert explained[:80].all()
     assert not explained[80:].any()
 

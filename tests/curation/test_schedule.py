@@ -88,6 +88,13 @@ def test_a_large_class_is_cut_and_small_ones_travel_together():
     assert sorted(cost_of(unit, {7: 21, 1: 5, 2: 5}, 100) for unit in units) == [70, 80, 80]
 
 
+def test_the_dearest_block_is_placed_first_and_weighs_what_it_costs():
+    """One class of 6 pairs and six of one: 6 against 6, where counting blocks gives 9 or more."""
+    sizes = {1: 4} | dict.fromkeys(range(2, 8), 2)
+    units = schedule_blocks(sizes, 10, ScheduleSettings(pairs_per_unit=6, min_units=1))
+    assert sorted(len(unit) for unit in units) == [1, 6]
+
+
 def test_small_jobs_are_cut_finely_enough_to_occupy_workers():
     sizes = dict.fromkeys(range(40), 4)
     assert len(schedule_blocks(sizes, 10, ScheduleSettings())) == 16

@@ -60,7 +60,7 @@ def assert_mirrored(found, back):
 
 def test_unrelated_places_share_nothing():
     found = judge(draw_place(1), draw_place(2))
-    assert found.reason is PairReason.TOO_FEW_INLIERS
+    assert found.verdict is PairVerdict.REJECTED
     assert found.num_inliers < 10
 
 

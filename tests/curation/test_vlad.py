@@ -139,6 +139,12 @@ def test_whitened_training_images_are_uncorrelated_and_equally_spread(training_i
     assert np.cov(projected, rowvar=False, bias=True) == pytest.approx(np.eye(6), abs=1e-3)
 
 
+def test_axes_point_where_their_largest_entry_is_positive(vlad):
+    """An eigenvector may as well be its opposite; another library might return that one."""
+    largest = np.abs(vlad.projection).argmax(axis=0)
+    assert (vlad.projection[largest, np.arange(6)] > 0).all()
+
+
 def test_shrinkage_damps_weak_directions_more_than_strong_ones(vlad, training_images):
     plain = learn_vlad(training_images, SETTINGS.model_copy(update={"whitening_shrinkage": 0.0}))
     ratio = np.linalg.norm(vlad.projection, axis=0) / np.linalg.norm(plain.projection, axis=0)

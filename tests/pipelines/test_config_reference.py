@@ -103,7 +103,7 @@ def _leaves(value, path):
 
 def test_the_list_holds_every_setting_of_a_full_configuration_and_no_other():
     full = {
-        "source": {"root": "/data"},
+        "source": {"root": "/data", "fetch": {}},
         "evaluation_sets": [{"name": "a", "images": "/jpg", "ground_truth": "/gnd.json"}],
         "truth": {"images": "/truth.csv"},
     }

@@ -292,6 +292,27 @@ def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path, key):
     assert str(caught.value).startswith(expected)
 
 
+def test_a_root_that_is_to_be_fetched_need_not_be_there(tmp_path):
+    content = _with(_make_paths(tmp_path), "source.root", str(tmp_path / "to come"))
+    with pytest.raises(ConfigError, match=r"source\.root: .* does not exist"):
+        check_paths(_load(tmp_path, content))
+    check_paths(_load(tmp_path, content, "source.fetch.shards=17"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("source.fetch.base_url=mirror", "an absolute folder"),
+        ("source.fetch.shards=9-1", "runs backwards"),
+        ("source.fetch.shards=[1, 2]", "valid string"),
+    ],
+)
+def test_what_cannot_be_fetched_is_refused_with_a_remedy(tmp_path, setting, said):
+    complaint = _complaint(tmp_path, FULL, setting)
+    assert setting.partition("=")[0] in complaint
+    assert said in complaint
+
+
 def test_the_second_evaluation_set_is_named_as_such(tmp_path):
     content = _make_paths(tmp_path)
     content["evaluation_sets"].append(
@@ -302,7 +323,7 @@ def test_the_second_evaluation_set_is_named_as_such(tmp_path):
 
 
 def _is_free(path):
-    return path in PATHS or path.startswith(("runner.", "truth."))
+    return path in PATHS or path.startswith(("runner.", "truth.", "source.fetch."))
 
 
 def _has_choice(field):
@@ -321,15 +342,16 @@ def _other_values(value, field):
     elif isinstance(value, Path | None):
         yield "/somewhere/else"
     else:
-        yield "other" if isinstance(value, str) else ["other"]
+        yield from ("other", "/other", "7") if isinstance(value, str) else (["other"],)
 
 
 def _change(path, field):
     """The digest of a configuration that differs from `FULL` in one setting alone."""
-    plain = RunConfig.model_validate(FULL)
+    full = _with(FULL, "source.fetch", {"shards": "0-9"})
+    plain = RunConfig.model_validate(full)
     for value in _other_values(_read(plain, path), field):
         try:
-            changed = RunConfig.model_validate(_with(FULL, path, value))
+            changed = RunConfig.model_validate(_with(full, path, value))
         except ValueError:
             continue
         assert changed != plain

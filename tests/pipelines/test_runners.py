@@ -122,3 +122,13 @@ def test_the_local_engine_isolates_however_it_is_spelt(tmp_path, runner):
     stage = ToyStage(tmp_path, {"u00": "signal SIGSEGV"}, num_units=1)
     report = _execute(stage, beam_args=[f"--runner={runner}"])[0]
     assert "SIGSEGV" in report.error
+
+
+@pytest.mark.parametrize("beam_args", [["emit"], ["--streaming", "a", "b"], ["--runner=X", "emit"]])
+def test_a_word_that_beam_would_ignore_is_refused(beam_args):
+    with pytest.raises(BeamOptionError, match=f"'{beam_args[-1]}': not accepted"):
+        check_beam_args(beam_args)
+
+
+def test_a_value_may_stand_after_its_option():
+    check_beam_args(["--runner", "FnApiRunner", "--job_name", "mini", "--streaming"])

@@ -8,7 +8,7 @@ from stage_runs import Run
 
 from curation.images import decode_image, perceptual_hash
 from curation.shards import ShardError
-from manifests.gldv2_csv import Gldv2CsvError, member_path
+from manifests.gldv2_csv import Gldv2CsvError, member_path, write_train_clean_csv
 from pipelines.in_flight import record_crash
 from pipelines.markers import CRASHES_SUFFIX
 from pipelines.run_config import RunConfig
@@ -19,16 +19,14 @@ A, B, C, D = (image_id(number) for number in range(1, 5))
 
 
 def _run(tmp_path, shards, class_of=None, titles=(), names=(), **source):
-    """A job on shards made of members; every member's id is of class 7 unless told."""
+    """A job on shards made of members; every id that occurs is of class 7 unless told."""
     root = tmp_path / "gldv2"
     for name, members in shards.items():
         write_shard(root, name, members)
-    write_lists(
-        root,
-        dict.fromkeys((A, B, C, D), 7) if class_of is None else class_of,
-        dict(titles),
-        dict(names),
-    )
+    names_in_shards = [name for members in shards.values() for name, _ in members]
+    occurring = [i for i in (A, B, C, D) if any(i in name for name in names_in_shards)]
+    class_of = dict.fromkeys(occurring, 7) if class_of is None else class_of
+    write_lists(root, class_of, dict(titles), dict(names))
     config = RunConfig.model_validate({"source": {"root": root} | source})
     return Run(config, tmp_path / "run")
 
@@ -114,7 +112,9 @@ def test_an_unsafe_member_is_listed_and_not_read(tmp_path, member_name, data, re
 
 @pytest.mark.parametrize(("class_of", "member"), [({B: 7}, member_path(A)), (None, "cover.jpg")])
 def test_an_image_that_no_list_names_is_unlisted(tmp_path, class_of, member):
-    row = _ingest_one(tmp_path, member, GOOD, class_of)
+    run = _run(tmp_path, {"images_000": [(member, GOOD)]}, class_of)
+    run.finish("ingest.join")
+    row = run.rows("images")[0]
     assert (row["status"], row["landmark_id"]) == ("unlisted", None)
 
 
@@ -143,9 +143,9 @@ def test_every_member_has_one_row_and_the_counts_say_so(tmp_path):
     members = [(member_path(A), GOOD), (member_path(B), b""), (member_path(C), LINK), ("x", GOOD)]
     run = _run(tmp_path, {"images_000": members})
     scanned = run.do("ingest.scan")["images_000"]
-    joined = run.do("ingest.join")["images_000"]
+    joined = run.do("ingest.join")["images"]
     assert scanned.counts == {"files": 4, "unreadable": 2}
-    assert joined.counts == {"images": 4, "usable": 1}
+    assert joined.counts == {"images": 4, "usable": 1, "missing": 0}
     assert [row["member"] for row in run.rows("images")] == [name for name, _ in members]
 
 
@@ -232,7 +232,7 @@ def test_a_corrected_title_redoes_the_join_and_decodes_nothing_again(tmp_path):
     run = _run(tmp_path, {"images_000": [(member_path(A), GOOD)]}, titles={A: "File:Old.jpg"})
     run.finish("ingest.join")
     write_lists(tmp_path / "gldv2", {A: 7}, {A: "File:New.jpg"}, {})
-    assert run.finish("ingest.join") == {"ingest.scan": [], "ingest.join": ["images_000"]}
+    assert run.finish("ingest.join") == {"ingest.scan": [], "ingest.join": ["images"]}
     assert run.rows("images")[0]["title"] == "File:New.jpg"
 
 
@@ -243,7 +243,11 @@ def test_a_changed_shard_redoes_what_depends_on_it_and_nothing_else(own_run, tin
     assert not any(run.finish("overlap").values())
     write_shard(tmp_path / "moved", "images_001", [(member_path(A), GOOD)])
     done = run.finish("describe")
-    assert done == {step: ["images_001"] for step in ("ingest.scan", "ingest.join", "describe")}
+    assert done == {
+        "ingest.scan": ["images_001"],
+        "ingest.join": ["images"],
+        "describe": ["images_001"],
+    }
 
 
 def test_a_changed_early_shard_redoes_the_joins_that_must_know_its_ids(
@@ -257,7 +261,7 @@ def test_a_changed_early_shard_redoes_the_joins_that_must_know_its_ids(
     write_shard(tmp_path / "moved", "images_000", [(taken["member"], GOOD)])
     assert run.finish("ingest.join") == {
         "ingest.scan": ["images_000"],
-        "ingest.join": ["images_000", "images_001"],
+        "ingest.join": ["images"],
     }
     assert [
         row["status"] for row in run.rows("images") if row["image_id"] == taken["image_id"]
@@ -265,3 +269,41 @@ def test_a_changed_early_shard_redoes_the_joins_that_must_know_its_ids(
         "ok",
         "duplicate_id",
     ]
+
+
+def test_what_is_listed_and_in_no_shard_is_a_row_with_a_reason(tmp_path):
+    shards = {"images_000": [(member_path(B), GOOD)]}
+    run = _run(tmp_path, shards, class_of={A: 7, B: 7, C: 9}, names={9: "Old_Mill"})
+    run.finish("ingest.join")
+    present, *missing = run.rows("images")
+    assert present["image_id"] == B
+    assert [(row["image_id"], row["landmark_id"], row["status"]) for row in missing] == [
+        (A, 7, "not_found"),
+        (C, 9, "not_found"),
+    ]
+    assert missing[1]["landmark_name"] == "Old Mill"
+    assert missing[0]["source_url"] == f"https://example.org/{A}.jpg"
+    assert missing[0]["reason"] == "train.csv lists it, no shard here holds it"
+    for name in ("shard", "member", "offset", "num_bytes", "sha256", "width"):
+        assert missing[0][name] is None
+    assert run.step("describe").plan()[0].unit_id == "images_000"
+    assert len(run.step("describe").plan()) == 1
+
+
+def test_a_broken_second_file_with_an_id_counts_as_a_repeat(tmp_path):
+    members = [(member_path(A), GOOD), (f"copy/{A}.jpg", b"")]
+    run = _run(tmp_path, {"images_000": members})
+    run.finish("ingest.join")
+    assert [row["status"] for row in run.rows("images")] == ["ok", "duplicate_id"]
+
+
+def test_a_source_can_be_restricted_to_a_list(tmp_path):
+    shards = {"images_000": [(member_path(i), GOOD) for i in (A, B)] + [(member_path(C), b"")]}
+    restriction = tmp_path / "train_clean.csv"
+    write_train_clean_csv(restriction, {7: [A]})
+    run = _run(tmp_path, shards, restrict_to=restriction)
+    run.finish("ingest.join")
+    assert [row["status"] for row in run.rows("images")] == ["ok", "excluded", "not_an_image"]
+    write_train_clean_csv(restriction, {7: [B]})
+    assert run.finish("ingest.join") == {"ingest.scan": [], "ingest.join": ["images"]}
+    assert [row["status"] for row in run.rows("images")] == ["excluded", "ok", "not_an_image"]

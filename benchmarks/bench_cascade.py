@@ -1,0 +1,106 @@
+"""What the first look at the strongest features saves, and what it loses. JSON on stdout."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+from labelled_photos import Pair, list_true_pairs, load_photos, sample_cross_pairs
+from threadpoolctl import threadpool_limits
+
+from curation.sift import SiftSettings, extract_sift
+from curation.verification import CascadeSettings, VerificationSettings, verify_pair
+from manifests.features import LocalFeatures
+from manifests.rows import PairReason, PairVerdict
+
+NUM_FEATURES = (256, 384, 512, 640)
+MIN_CONSISTENT = (3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one setting says of a pair, and how long it takes."""
+
+    is_verified: bool
+    is_rejected_early: bool
+    num_inliers: int
+    cpu_seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, help="labelled folder; default: drawn views")
+    parser.add_argument("--cross-pairs", type=int, default=3000, help="pairs of different places")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    photos = load_photos(arguments.photos)
+    described = [extract_sift(photo.pixels, SiftSettings()) for photo in photos]
+    pairs = list_true_pairs(photos) + sample_cross_pairs(photos, arguments.cross_pairs)
+    settings = _list_settings()
+    with threadpool_limits(1):
+        verify_pair(described[0], described[1], VerificationSettings())  # compiles
+        answers = [_verify_interleaved(described, pair, settings) for pair in pairs]
+    summary = {
+        "num_photos": len(photos),
+        "num_pairs": len(pairs),
+        "verified_exactly": sum(row["exact"].is_verified for row in answers),
+        "settings": {name: _summarise(name, answers) for name in settings},
+    }
+    json.dump(summary, sys.stdout, indent=2)
+    print()
+
+
+def _list_settings() -> dict[str, VerificationSettings]:
+    settings = {"exact": VerificationSettings(cascade=CascadeSettings(mode="exact"))}
+    for num_features in NUM_FEATURES:
+        for min_consistent in MIN_CONSISTENT:
+            cascade = CascadeSettings(num_features=num_features, min_consistent=min_consistent)
+            name = f"{num_features} features, {min_consistent} consistent"
+            settings[name] = VerificationSettings(cascade=cascade)
+    return settings
+
+
+def _verify_interleaved(
+    described: list[LocalFeatures], pair: Pair, settings: dict[str, VerificationSettings]
+) -> dict[str, Answer]:
+    return {
+        name: _verify(described[pair[0]], described[pair[1]], setting)
+        for name, setting in settings.items()
+    }
+
+
+def _verify(a: LocalFeatures, b: LocalFeatures, settings: VerificationSettings) -> Answer:
+    started = time.process_time()
+    found = verify_pair(a, b, settings)
+    return Answer(
+        is_verified=found.verdict is not PairVerdict.REJECTED,
+        is_rejected_early=found.reason is PairReason.FEW_AMONG_STRONGEST,
+        num_inliers=found.num_inliers,
+        cpu_seconds=time.process_time() - started,
+    )
+
+
+def _summarise(name: str, answers: list[dict[str, Answer]]) -> dict[str, Any]:
+    true = [row for row in answers if row["exact"].is_verified]
+    others = [row for row in answers if not row["exact"].is_verified]
+    early = [row["exact"].num_inliers for row in answers if row[name].is_rejected_early]
+    return {
+        "decisions_lost": sum(not row[name].is_verified for row in true),
+        "most_inliers_rejected_early": max(early, default=0),
+        "others_rejected_early": sum(row[name].is_rejected_early for row in others),
+        "cpu_ms_per_verified_pair": _mean_ms(name, true),
+        "cpu_ms_per_other_pair": _mean_ms(name, others),
+    }
+
+
+def _mean_ms(name: str, rows: list[dict[str, Answer]]) -> float:
+    total_seconds = sum(row[name].cpu_seconds for row in rows)
+    return round(1e3 * total_seconds / max(len(rows), 1), 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The inner loops of verification, compiled when first used: nothing here knows an image."""

@@ -1,0 +1,20 @@
+"""Importing this module loads or compiles all that verification compiles.
+
+For the process that workers are forked from: they inherit the machine code. Without it each would
+load it for itself (half a second), or compile it (some seconds) before numba's cache is filled.
+"""
+
+import numpy as np
+
+from curation.verification import VerificationSettings, verify_pair
+from manifests.features import DESCRIPTOR_BYTES, LocalFeatures, pack_geometry
+
+
+def _draw_features() -> LocalFeatures:
+    rng = np.random.default_rng(0)
+    descriptors = rng.integers(0, 128, (100, DESCRIPTOR_BYTES), np.uint8)
+    xy = rng.uniform(0, 500, (100, 2))
+    return LocalFeatures(descriptors, pack_geometry(xy, np.full(100, 8.0), np.zeros(100)), 500, 500)
+
+
+verify_pair(_draw_features(), _draw_features(), VerificationSettings())

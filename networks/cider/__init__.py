@@ -1,0 +1,1 @@
+"""CiDeR, the single-stage detect-to-retrieve head of Song et al. 2024."""

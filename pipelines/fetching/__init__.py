@@ -1,0 +1,1 @@
+"""Fetching data sets: resumable, checked, recorded in a ledger beside the data. No Beam here."""

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from planted_features import draw_points, make_features, plant_pair
+from slow_verification import estimate_affine_slowly, fit_affine_slowly
+
+from curation.correspondences import match_features
+from curation.geometry import GeometrySettings, apply_affine, estimate_affine
+from curation.kernels.affine_search import (
+    choose_hypotheses,
+    compare_frames,
+    fit_map,
+    gather_points,
+    propose_similarities,
+)
+
+numbers = st.floats(-3, 3, allow_nan=False)
+maps = st.tuples(*[numbers] * 4, *[st.floats(-100, 100)] * 2).map(
+    lambda v: np.array([[v[0], v[1], v[4]], [v[2], v[3], v[5]]])
+)
+
+
+def fit_affine(xy_a, xy_b):
+    fitted = np.empty(6)
+    points = np.concatenate([xy_a.T, xy_b.T])
+    is_fitted = fit_map(points, np.ones(len(xy_a), np.bool_), fitted)
+    return fitted.reshape(2, 3) if is_fitted else None
+
+
+def propose(a, b, max_scale=5.0, most=64):
+    index = np.arange(len(a))
+    codes = a.geometry_codes, b.geometry_codes
+    points, steps = gather_points(*codes, index, index), compare_frames(*codes, index, index)
+    chosen = choose_hypotheses(steps, max_scale, most)
+    return propose_similarities(points, steps, chosen).reshape(-1, 2, 3)
+
+
+def test_one_correspondence_determines_a_similarity():
+    """Feature a at (10, 20), size 4, 30 degrees; b at (50, 60), size 8, 75 degrees."""
+    a = make_features([[10, 20]], size=4, angle_deg=30)
+    (matrix,) = propose(a, make_features([[50, 60]], size=8, angle_deg=75))
+    mapped = apply_affine(matrix, np.array([[10.0, 20.0], [14.0, 20.0]]))
+    assert mapped[0] == pytest.approx([50, 60])
+    assert mapped[1] == pytest.approx([55.65685, 65.65685], abs=1e-3)  # angles are rounded
+
+
+def test_similarities_are_spread_over_those_whose_scale_is_allowed():
+    xy = draw_points(0, 20)
+    sizes = np.where(np.arange(20) % 2, 8.0, 80.0)
+    found = propose(make_features(xy), make_features(xy + 1, size=sizes), most=5)
+    assert found[:, :, :2] == pytest.approx(np.tile(np.eye(2), (5, 1, 1)))
+    assert len(propose(make_features(xy), make_features(xy, size=sizes))) == 10
+
+
+@given(maps, st.integers(3, 30), st.integers(0, 20))
+def test_least_squares_recovers_an_exact_map(matrix, count, seed):
+    assume(abs(np.linalg.det(matrix[:, :2])) > 0.05)
+    xy = draw_points(seed, count)
+    assume(np.linalg.svd(xy - xy.mean(axis=0), compute_uv=False)[1] > 5)
+    assert fit_affine(xy, apply_affine(matrix, xy)) == pytest.approx(matrix, abs=1e-4)
+
+
+def test_least_squares_agrees_with_the_general_solver():
+    xy_a, xy_b = np.random.default_rng(0).uniform(0, 500, (2, 40, 2))
+    assert fit_affine(xy_a, xy_b) == pytest.approx(fit_affine_slowly(xy_a, xy_b), rel=1e-6)
+
+
+@pytest.mark.parametrize("flat", ["a", "b"])
+def test_points_on_a_line_determine_nothing(flat):
+    line = np.outer(np.arange(6.0), [3.0, 2.0]) + 7
+    spread = draw_points(0, 6)
+    pair = (line, spread) if flat == "a" else (spread, line)
+    assert fit_affine(*pair) is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_fewer_than_three_points_determine_nothing(count):
+    xy = draw_points(0, count)
+    assert fit_affine(xy, xy) is None
+
+
+def test_three_points_on_one_spot_determine_nothing():
+    xy = np.full((3, 2), 50.0)
+    assert fit_affine(xy, xy) is None
+
+
+GEOMETRIES = [
+    GeometrySettings(),
+    GeometrySettings(max_hypotheses=7, num_refined=1, num_refinements=1),
+    GeometrySettings(max_scale=1.2, tolerance=0.01, num_refinements=6, num_refined=5),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 60),
+    st.integers(0, 90),
+    st.floats(0.4, 1.5),
+    st.floats(-180, 180),
+    st.sampled_from(GEOMETRIES),
+)
+def test_the_search_agrees_with_the_slow_one(
+    seed, num_inliers, num_outliers, scale, turn_deg, geometry
+):
+    a, b, _ = plant_pair(seed, num_inliers, num_outliers, scale, turn_deg)
+    matches = match_features(a, b, 0.9)
+    fast = estimate_affine(a, b, matches, geometry)
+    slow = estimate_affine_slowly(a, b, matches, geometry)
+    assert (fast is None) == (slow is None)
+    if fast is not None and slow is not None:
+        assert np.array_equal(fast.inliers, slow.inliers)
+        assert fast.matrix == pytest.approx(slow.matrix, rel=1e-6, abs=1e-6)
+        assert fast.residuals_px == pytest.approx(slow.residuals_px, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_the_fewest_correspondences_are_judged_as_by_the_slow_search(count):
+    a, b, _ = plant_pair(9, 6, 0, 1.1, 20.0)
+    matches = match_features(a, b, 0.9).select(np.arange(6) < count)
+    slow = estimate_affine_slowly(a, b, matches, GeometrySettings())
+    fast = estimate_affine(a, b, matches, GeometrySettings())
+    assert (fast is None) == (slow is None) == (count < 3)

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted_features import make_descriptors
+from slow_verification import square_distances
+
+from curation.correspondences import index_descriptors
+from curation.kernels.neighbour_search import PackedColumns, square_norms
+from curation.kernels.portable_search import PortableColumns
+from curation.kernels.processor import AVX2, available_kernels
+
+KERNELS = [*available_kernels(), None]
+names = pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: k.name if k else "portable")
+
+
+def index(descriptors, kernel):
+    return PackedColumns(descriptors, kernel) if kernel else PortableColumns(descriptors)
+
+
+def draw_words(seed, count, num_words, low=0):
+    """Descriptors drawn from few different ones, so that distances tie and rows repeat."""
+    rng = np.random.default_rng((seed, num_words))
+    words = rng.choice(np.array([low, 1, 126, 127], np.uint8), (num_words, 128))
+    return words[rng.integers(0, num_words, count)]
+
+
+def assert_exact(found, a, b):
+    squared = square_distances(a, b)
+    assert np.array_equal(found.nearest, squared.argmin(axis=1))
+    best_two = np.sort(squared, axis=1)[:, :2]
+    assert np.array_equal(found.squared, best_two[:, 0])
+    assert np.array_equal(found.second_squared, best_two[:, 1])
+    assert np.array_equal(found.nearest_row, squared.argmin(axis=0))
+
+
+@names
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 300), st.integers(2, 300), st.integers(1, 400))
+def test_neighbours_are_those_of_the_definition(kernel, seed, num_rows, num_columns, num_words):
+    both = draw_words(seed, num_rows + num_columns, num_words)
+    a, b = both[:num_rows], both[num_rows:]
+    assert_exact(index(b, kernel).find_neighbours(a), a, b)
+
+
+@names
+@pytest.mark.parametrize("num_rows", [1019, 1020, 1021, 1023, 1024, 2100])
+def test_ties_are_settled_alike_across_the_panels_of_rows(kernel, num_rows):
+    a, b = draw_words(1, num_rows, 30), draw_words(1, 100, 30)
+    assert_exact(index(b, kernel).find_neighbours(a), a, b)
+
+
+@names
+def test_the_longest_and_the_farthest_descriptors_fit(kernel):
+    zeros, full = np.zeros((9, 128), np.uint8), np.full((9, 128), 127, np.uint8)
+    for a, b in ((zeros, full), (full, zeros), (full, full), (zeros, zeros)):
+        assert_exact(index(b, kernel).find_neighbours(a), a, b)
+
+
+@names
+def test_mapped_files_are_searched_where_they_lie(kernel, tmp_path):
+    a, b = make_descriptors(1, 50), make_descriptors(2, 70)
+    path = tmp_path / "features.bin"
+    path.write_bytes(b"odd" + a.tobytes() + b.tobytes())
+    mapped = np.memmap(path, np.uint8, mode="r")[3:].reshape(-1, 128)
+    assert_exact(index(mapped[50:], kernel).find_neighbours(mapped[:50]), a, b)
+
+
+@names
+def test_values_of_eight_bits_are_refused_on_either_side(kernel):
+    good = make_descriptors(0, 5)
+    bad = good.copy()
+    bad[3, 100] = 128
+    with pytest.raises(ValueError, match="above 127"):
+        index(bad, kernel)
+    with pytest.raises(ValueError, match="above 127"):
+        index(good, kernel).find_neighbours(bad)
+
+
+def test_squared_norms_are_whole():
+    descriptors = draw_words(0, 20, 20)
+    expected = (descriptors.astype(int) ** 2).sum(axis=1)
+    assert square_norms(descriptors).tolist() == expected.tolist()
+
+
+def test_the_best_kernel_of_the_processor_is_used():
+    columns = index_descriptors(make_descriptors(0, 5))
+    assert isinstance(columns, PackedColumns if available_kernels() else PortableColumns)
+
+
+@pytest.mark.skipif(AVX2 not in KERNELS, reason="needs a processor with AVX2")
+@pytest.mark.parametrize(("count", "kind"), [(8192, PackedColumns), (8193, PortableColumns)])
+def test_more_columns_than_codes_go_the_portable_way(count, kind):
+    a, b = draw_words(2, 5, 300), draw_words(2, count, 300)
+    columns = index_descriptors(b, AVX2)
+    assert isinstance(columns, kind)
+    assert_exact(columns.find_neighbours(a), a, b)

@@ -122,12 +122,17 @@ def check_paths(config: RunConfig) -> None:
     """
     content = config.model_dump(mode="json")
     for path in _paths(content):
-        if path.section is content["source"] and config.source.fetch is not None:
-            continue  # what is fetched need not be there yet
+        if config.source.fetch is not None and _is_fetched(path, content, config.source.root):
+            continue
         if not Path(path.value).exists():
             raise ConfigError(
                 f"{path.name}: {path.value} does not exist; set it with --set or in the file"
             )
+
+
+def _is_fetched(path: "_PathSetting", content: dict[str, Any], root: Path) -> bool:
+    """Whether a path need not be there yet, because fetching the training set brings it."""
+    return path.section is content["source"] and Path(path.value).is_relative_to(root)
 
 
 def dump_config(config: RunConfig) -> str:

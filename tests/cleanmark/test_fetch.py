@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from fault_server import Fault, FaultServer
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from cleanmark.fetch import app
 from manifests.evaluation_sets import read_ground_truth
-from pipelines.fetching.catalogue import PARIS_CORRUPT
+from pipelines.fetching.catalogue import EVALUATION_SETS, PARIS_CORRUPT
 
 TAR = "/train/images_000.tar"
 
@@ -115,6 +116,13 @@ def test_interrupt_keeps_what_came(server, tmp_path):
     assert 0 < part.stat().st_size < len(server.files[TAR])
     assert not (tmp_path / TAR[1:]).exists()
     assert part.with_name(f"{part.name}.json").is_file()
+
+
+def test_every_command_is_described_with_the_data():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    commands = [command.name for command in app.registered_commands]
+    assert len(commands) == 1 + len(EVALUATION_SETS)
+    assert [name for name in commands if f"cleanmark fetch {name}" not in page] == []
 
 
 @pytest.fixture

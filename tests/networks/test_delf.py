@@ -13,7 +13,7 @@ def network():
 
 
 def test_the_attention_is_two_convolutions_on_1024_channels(network):
-    first, norm, _, second = network.attention
+    first, _, _, second = network.attention
     assert (first.in_channels, first.out_channels, second.out_channels) == (1024, 512, 1)
     expected = 1024 * 512 + 512 + 2 * 512 + 512 + 1
     assert count_parameters(network.attention) == expected

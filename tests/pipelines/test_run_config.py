@@ -296,7 +296,11 @@ def test_a_root_that_is_to_be_fetched_need_not_be_there(tmp_path):
     content = _with(_make_paths(tmp_path), "source.root", str(tmp_path / "to come"))
     with pytest.raises(ConfigError, match=r"source\.root: .* does not exist"):
         check_paths(_load(tmp_path, content))
-    check_paths(_load(tmp_path, content, "source.fetch.shards=17"))
+    fetched = "source.fetch.shards=17"
+    check_paths(_load(tmp_path, content, fetched))
+    check_paths(_load(tmp_path, content, fetched, "source.restrict_to={source.root}/clean.csv"))
+    with pytest.raises(ConfigError, match=r"source\.restrict_to: .*elsewhere"):
+        check_paths(_load(tmp_path, content, fetched, "source.restrict_to=/elsewhere.csv"))
 
 
 @pytest.mark.parametrize(

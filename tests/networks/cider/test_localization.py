@@ -136,13 +136,14 @@ def test_training_moves_attention_to_where_the_loss_wants_it():
     wanted = torch.zeros(6, 5)
     wanted[1:3, 1:4] = 1
     features[:, 3] = 3 * wanted
-    optimiser = torch.optim.SGD(layer.parameters(), lr=0.1)
     for _ in range(30):
         localized = layer(features)
         loss = (localized * (1 - wanted)).mean() - (localized * wanted).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        parameters = list(layer.parameters())
+        gradients = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= 0.1 * gradient
     masks = layer.eval().localize(features).masks[0]
     assert (masks.float() - wanted).abs().mean() < 0.1
 

@@ -218,4 +218,6 @@ def _minor_axis(xy: Points) -> float:
 
 
 def _count_cells(xy: Points, cell_px: float) -> int:
-    return len(np.unique(np.floor(xy / cell_px).astype(np.int64), axis=0))
+    columns, rows = np.floor(xy.T / cell_px).astype(np.int64)
+    # One number per cell: numpy finds unique rows ten times more slowly.
+    return len(np.unique(columns << 32 | rows))

@@ -27,7 +27,8 @@ class LocalFeatures:
     one read back from disk give the same answers to the last bit.
 
     Attributes:
-        descriptors: uint8 (n, 128), RootSIFT times 256, at most 127.
+        descriptors: uint8 (n, 128), at most 127: RootSIFT times 256, or a learned descriptor of
+            fewer dimensions, shifted to positive values, with zeros behind it.
         geometry: `GEOMETRY_DTYPE` (n,).
         width: pixels of the resized image in which the geometry lives.
         height: likewise.

@@ -10,6 +10,8 @@ from networks.vgg import Vgg16
 TRANSFORMERS_PREFIX = "transformers:"
 """What follows is a model's name or a local folder, as the transformers library takes them."""
 
+_PART = "_stage3"
+
 Builder = Callable[[int | None], Trunk]
 
 _BUILDERS: dict[str, Builder] = {
@@ -31,6 +33,19 @@ TORCHVISION_WEIGHTS = {
     "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
 """ImageNet weights of torchvision; the file name ends in the first digits of its SHA-256."""
+
+
+def find_torchvision_weights(name: str) -> str:
+    """URL of the ImageNet weights of a backbone, or of the whole one that it is a part of.
+
+    Raises:
+        ValueError: torchvision has none for it.
+    """
+    whole = name.removesuffix(_PART)
+    if whole not in TORCHVISION_WEIGHTS:
+        known = ", ".join(TORCHVISION_WEIGHTS)
+        raise ValueError(f"torchvision's weights are known for {known}, not for {name!r}")
+    return TORCHVISION_WEIGHTS[whole]
 
 
 def build_backbone(name: str, *, num_classes: int | None = None) -> Trunk:

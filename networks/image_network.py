@@ -1,5 +1,6 @@
 """What all networks on a backbone share: pixel normalisation, and a backbone that can be frozen."""
 
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -7,7 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manifests.strict_model import StrictModel
-from networks.backbones import build_backbone
+from networks.backbones import build_backbone, find_torchvision_weights
+from networks.weights import load_trunk_weights, read_state_dict
 
 Channels = tuple[float, float, float]
 
@@ -36,10 +38,29 @@ class ImageNetwork(nn.Module):
     def __init__(self, settings: BackboneSettings) -> None:
         super().__init__()
         self.backbone = build_backbone(settings.backbone)
+        self._backbone_name = settings.backbone
         self._is_frozen = False
         for name, values in (("mean", settings.pixel_mean), ("std", settings.pixel_std)):
             buffer = torch.tensor(values).view(3, 1, 1)
             self.register_buffer(f"pixel_{name}", buffer, persistent=False)
+
+    def load_backbone(self, source: str | Path) -> tuple[str, ...]:
+        """Start the backbone at pretrained weights.
+
+        Args:
+            source: a file or URL as `networks.weights.read_state_dict` takes it, a checkpoint
+                included, or `torchvision` for that library's ImageNet weights, fetched once.
+
+        Returns:
+            Names of entries that are not the backbone's, and not used.
+
+        Raises:
+            WeightsError: the weights are not those of this backbone; the message names what is
+                missing.
+        """
+        if source == "torchvision":
+            source = find_torchvision_weights(self._backbone_name)
+        return load_trunk_weights(self.backbone, read_state_dict(source), source)
 
     def freeze_backbone(self) -> None:
         """From now on train only what is on top of the backbone."""

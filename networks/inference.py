@@ -41,6 +41,8 @@ class InferenceSettings(StrictModel):
 class NetworkEmbedder:
     """A network as an embedder; implements `manifests.features.Embedder`.
 
+    The network is moved to the device and put into evaluation mode.
+
     The same images in the same order give the same batches and so, on the same machine, the same
     bits, as long as the memory suffices.
     """

@@ -238,7 +238,7 @@ def _fill_in_root(content: dict[str, Any]) -> None:
     root = source.get("root") if isinstance(source, Mapping) else None
     for path in _paths(content):
         if path.value.startswith(_ROOT_PLACEHOLDER):
-            if not isinstance(root, str) or path.section is source:
+            if not isinstance(root, str) or path.name == "source.root":
                 raise ConfigError(
                     f"{path.name}: {path.value!r} needs source.root, which is not given"
                 )

@@ -73,6 +73,25 @@ def propose_similarities_slowly(features_a, features_b, matches, settings):
     return np.concatenate([linear, shift[:, :, None]], axis=2)
 
 
+def find_consistent_slowly(features_a, features_b, matches, settings, max_octaves, max_turn_deg):
+    """For the best similarity, which correspondences agree in place, scale and orientation."""
+    hypotheses = propose_similarities_slowly(features_a, features_b, matches, settings)
+    xy_a, xy_b = features_a.xy[matches.index_a], features_b.xy[matches.index_b]
+    octaves = np.log2(features_b.size[matches.index_b] / features_a.size[matches.index_a])
+    turn_deg = np.rad2deg(features_b.angle[matches.index_b] - features_a.angle[matches.index_a])
+    best = np.zeros(len(matches), np.bool_)
+    for matrix in hypotheses:
+        scale = np.hypot(matrix[0, 0], matrix[1, 0])
+        tolerance = settings.hypothesis_tolerance * np.clip(scale, 0.5, 2.0)
+        agreeing = _residuals_px(matrix, xy_a, xy_b) <= tolerance * features_b.long_side
+        agreeing &= np.abs(octaves - np.log2(scale)) <= max_octaves
+        difference_deg = turn_deg - np.rad2deg(np.arctan2(matrix[1, 0], matrix[0, 0]))
+        agreeing &= np.abs((difference_deg + 180) % 360 - 180) <= max_turn_deg
+        if agreeing.sum() > best.sum():
+            best = agreeing
+    return best
+
+
 def fit_affine_slowly(xy_a, xy_b):
     """Least squares by the general solver; None for points that determine no map."""
     if len(xy_a) < 3 or _on_a_line(xy_a) or _on_a_line(xy_b):

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from curation.correspondences import match_features
+from manifests.feature_store import FeatureStore, write_features
 from networks.delf import DelfNetwork, DelfSettings
 from networks.delf_features import (
     DelfExtractionSettings,
@@ -86,6 +88,25 @@ def test_the_record_holds_40_reduced_dimensions_and_the_geometry(detected):
     assert not features.descriptors[:, 40:].any()
     coded = (features.descriptors[:, :40].astype(np.float64) - 64) / 63
     assert np.allclose(coded, pca.apply(detected.descriptors), atol=0.5 / 63 + 1e-6)
+
+
+def test_the_record_is_stored_and_matched_like_sift(network, pixels, tmp_path):
+    settings = _FEW.model_copy(update={"scales": (1.0,)})
+    # Cells are 16 pixels apart: moved by two of them, the inner part looks the same.
+    wide = (
+        np.random.default_rng(3).integers(0, 256, (32, 48, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    )
+    settings = settings.model_copy(update={"long_side_px": 384, "max_features": 1000})
+    pair = [detect_delf(view, network, settings) for view in (wide[:, :352], wide[:, 32:])]
+    pca = learn_delf_pca(np.concatenate([view.descriptors for view in pair]))
+    index_path = tmp_path / "delf.parquet"
+    write_features(index_path, [(name, encode_delf(v, pca), "ok") for name, v in zip("ab", pair)])
+    store = FeatureStore([index_path])
+    matches = match_features(store.load("a"), store.load("b"), max_ratio=0.9)
+    moved = store.load("a").xy[matches.index_a] - store.load("b").xy[matches.index_b]
+    right = (moved == [32, 0]).all(axis=1)
+    assert right.sum() > 30
+    assert right.mean() > 0.8
 
 
 def test_the_reduction_keeps_variances_as_they_are():

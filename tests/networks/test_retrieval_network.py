@@ -1,9 +1,12 @@
 import pytest
 import torch
 
+from manifests.lineage import digest_file
+from networks.backbones import TORCHVISION_WEIGHTS, find_torchvision_weights
 from networks.pooling import PoolingSettings
 from networks.registry import NETWORKS, build_network, find_network
 from networks.retrieval_network import NetworkSettings, RetrievalNetwork
+from networks.weights import WeightsError
 from networks.whitening import learn_pca
 
 _SMALL = {"backbone": "resnet18", "dimensions": 64}
@@ -77,6 +80,36 @@ def test_a_frozen_backbone_stays_as_it_is_batch_statistics_included(images):
     assert all(torch.equal(before[name], after[name]) for name in before)
     for name in ("localization.attention.weight", "context.bn.running_mean"):
         assert not torch.equal(neck_before[name], neck_after[name]), name
+
+
+def test_pretrained_weights_come_from_a_file(tmp_path):
+    other = make_network()
+    torch.save(make_network().backbone.state_dict() | {"fc.weight": torch.zeros(1)}, tmp_path / "a")
+    with pytest.raises(WeightsError, match=r"lacks fc\.bias"):
+        other.load_backbone(tmp_path / "a")
+    state = {name: value + 1 for name, value in other.backbone.state_dict().items()}
+    torch.save(state, tmp_path / "b")
+    assert other.load_backbone(tmp_path / "b") == ()
+    assert torch.equal(other.backbone.conv1.weight, state["conv1.weight"])
+
+
+def test_torchvisions_weights_come_from_their_url(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    network = make_network()
+    torch.save(network.backbone.state_dict(), tmp_path / "weights.pth")
+    digest = digest_file(tmp_path / "weights.pth")[:8]
+    hashed = (tmp_path / "weights.pth").rename(tmp_path / f"resnet18-{digest}.pth")
+    monkeypatch.setitem(TORCHVISION_WEIGHTS, "resnet18", hashed.as_uri())
+    with torch.no_grad():
+        network.backbone.conv1.weight.zero_()
+    assert network.load_backbone("torchvision") == ()
+    assert network.backbone.conv1.weight.any()
+
+
+def test_part_of_a_backbone_has_the_weights_of_the_whole():
+    assert find_torchvision_weights("resnet50_stage3") == TORCHVISION_WEIGHTS["resnet50"]
+    with pytest.raises(ValueError, match="not for 'transformers:x'"):
+        find_torchvision_weights("transformers:x")
 
 
 def test_a_backbone_that_is_not_frozen_drifts(images):

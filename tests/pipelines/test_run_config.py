@@ -298,7 +298,8 @@ def test_a_root_that_is_to_be_fetched_need_not_be_there(tmp_path):
         check_paths(_load(tmp_path, content))
     fetched = "source.fetch.shards=17"
     check_paths(_load(tmp_path, content, fetched))
-    check_paths(_load(tmp_path, content, fetched, "source.restrict_to={source.root}/clean.csv"))
+    inside = tmp_path / "to come" / "metadata" / "train_clean.csv"
+    check_paths(_load(tmp_path, content, fetched, f"source.restrict_to={inside}"))
     with pytest.raises(ConfigError, match=r"source\.restrict_to: .*elsewhere"):
         check_paths(_load(tmp_path, content, fetched, "source.restrict_to=/elsewhere.csv"))
 

@@ -3,10 +3,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planted_features import draw_points, make_features, plant_pair
-from slow_verification import estimate_affine_slowly, fit_affine_slowly
+from slow_verification import (
+    estimate_affine_slowly,
+    find_consistent_slowly,
+    fit_affine_slowly,
+)
 
-from curation.correspondences import match_features
-from curation.geometry import GeometrySettings, apply_affine, estimate_affine
+from curation.correspondences import Correspondences, match_features
+from curation.geometry import GeometrySettings, apply_affine, estimate_affine, find_consistent
 from curation.kernels.affine_search import (
     choose_hypotheses,
     compare_frames,
@@ -122,3 +126,54 @@ def test_the_fewest_correspondences_are_judged_as_by_the_slow_search(count):
     slow = estimate_affine_slowly(a, b, matches, GeometrySettings())
     fast = estimate_affine(a, b, matches, GeometrySettings())
     assert (fast is None) == (slow is None) == (count < 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 30),
+    st.integers(0, 90),
+    st.sampled_from([0.3, 1.0, 2.0]),
+    st.sampled_from([11.3, 45.2, 180.0]),
+)
+def test_consistent_correspondences_are_those_of_the_slow_search(
+    seed, num_inliers, num_outliers, max_octaves, max_turn_deg
+):
+    a, b, _ = plant_pair(seed, num_inliers, num_outliers, 0.8, 170.0)
+    matches = match_features(a, b, 0.9)
+    limits = {"max_octaves": max_octaves, "max_turn_deg": max_turn_deg}
+    fast = find_consistent(a, b, matches, GeometrySettings(), **limits)
+    slow = find_consistent_slowly(a, b, matches, GeometrySettings(), **limits)
+    assert np.array_equal(slow, np.zeros(len(matches)) if fast is None else fast.inliers)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_consistent"),
+    [
+        ({"size": 15.0}, True),
+        ({"size": 17.0}, False),
+        ({"angle_deg": 44.0}, True),
+        ({"angle_deg": 316.0}, True),
+        ({"angle_deg": 46.0}, False),
+        ({"xy": [29.0, 0.0]}, True),
+        ({"xy": [31.0, 0.0]}, False),
+    ],
+)
+def test_a_correspondence_must_agree_in_place_scale_and_orientation(change, is_consistent):
+    """Twenty that agree, and one that differs in one thing; at 800 px the place may by 30 px."""
+    xy = draw_points(0, 21)
+    moved, sizes, angles = xy.copy(), np.full(21, 8.0), np.zeros(21)
+    moved[20] += change.get("xy", 0)
+    sizes[20] = change.get("size", 8.0)
+    angles[20] = change.get("angle_deg", 0.0)
+    matches = Correspondences(np.arange(21), np.arange(21), np.full(21, 0.5))
+    found = find_consistent(
+        make_features(xy),
+        make_features(moved, sizes, angles),
+        matches,
+        GeometrySettings(),
+        max_octaves=1.0,
+        max_turn_deg=45.0,
+    )
+    assert found.inliers[:20].all()
+    assert found.inliers[20] == is_consistent

@@ -132,22 +132,14 @@ def _pack(
     """Words of four bytes (m, 32) as tiles (num_tiles, 32, width), and the columns' codes."""
     count, num_words = words.shape
     num_tiles = (count + width - 1) // width
-    data = np.empty((num_tiles, num_words, width), np.uint32)
-    codes = np.empty(num_tiles * width, np.int32)
-    for tile in range(num_tiles):
-        first = tile * width
-        num_full = min(width, count - first)
+    data = np.zeros((num_tiles, num_words, width), np.uint32)
+    codes = np.full(num_tiles * width, LOWEST, np.int32)
+    for j in range(count):
+        tile = j // width
         for k in range(num_words):
-            for column in range(num_full):
-                data[tile, k, column] = words[first + column, k]
-            for column in range(num_full, width):
-                data[tile, k, column] = 0
-    for j in range(len(codes)):
+            data[tile, k, j - tile * width] = words[j, k]
         # A lane meets its columns in ascending order; codes fall, so that the first one wins.
-        if j < count:
-            codes[j] = _NUM_CODES - 1 - j // num_lanes - squared_norms[j] * _NUM_CODES
-        else:
-            codes[j] = LOWEST
+        codes[j] = _NUM_CODES - 1 - j // num_lanes - squared_norms[j] * _NUM_CODES
     return data, codes
 
 

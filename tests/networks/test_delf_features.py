@@ -100,7 +100,9 @@ def test_the_record_is_stored_and_matched_like_sift(network, pixels, tmp_path):
     pair = [detect_delf(view, network, settings) for view in (wide[:, :352], wide[:, 32:])]
     pca = learn_delf_pca(np.concatenate([view.descriptors for view in pair]))
     index_path = tmp_path / "delf.parquet"
-    write_features(index_path, [(name, encode_delf(v, pca), "ok") for name, v in zip("ab", pair)])
+    write_features(
+        index_path, [(name, encode_delf(v, pca), "ok") for name, v in zip("ab", pair, strict=True)]
+    )
     store = FeatureStore([index_path])
     matches = match_features(store.load("a"), store.load("b"), max_ratio=0.9)
     moved = store.load("a").xy[matches.index_a] - store.load("b").xy[matches.index_b]

@@ -103,7 +103,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(network, photographs, caplog
     limited = LimitedMemory(most=2)
     limited.load_state_dict(network.state_dict())
     settings = _SETTINGS.model_copy(update={"batch_size": 8, "scales": (1.0,)})
-    same_size = [Photograph(seed) for seed in range(19)]
+    same_size = [Photograph(seed) for seed in range(9)]
     with caplog.at_level(logging.WARNING):
         found = as_matrix(NetworkEmbedder(limited, settings).embed(same_size))
     assert limited.tried[:3] == [8, 4, 2]

@@ -17,6 +17,7 @@ from cleanmark import fetch
 from cleanmark.demo import DemoFolder, make_data, script_decisions
 from cleanmark.match import MatchError, MatchSettings, match_files
 from cleanmark.reporting.page import write_report
+from cleanmark.review_error import ReviewError
 from cleanmark.scoring import TruthError, score_run
 from cleanmark.tables import (
     print_failures,
@@ -49,6 +50,7 @@ _BAD_INPUT = (
     DecisionsError,
     JobError,
     MatchError,
+    ReviewError,
     RunFolderError,
     TruthError,
 )
@@ -168,6 +170,50 @@ def match(
 
 
 @app.command()
+def review(
+    run_dir: RunDir,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
+    reviewers: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Who reviews, and by which rule.")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Default: SQLite in RUN/review. Or postgresql+psycopg://"),
+    ] = None,
+    invite: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Print a link to sign in with.")
+    ] = None,
+    lead: Annotated[
+        bool, typer.Option("--lead", help="With --invite: may adjudicate and invite.")
+    ] = False,
+    revoke: Annotated[str | None, typer.Option(metavar="NAME", help="Lock somebody out.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that nobody touched the log.")
+    ] = False,
+    export_to: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE.parquet", help="Write decisions and log."),
+    ] = None,
+    import_from: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE.parquet", help="Merge another log.")
+    ] = None,
+) -> None:
+    """Let people decide on the candidates of a run, in the browser."""
+    console = Console()
+    with _polite_failure(console):
+        # The app comes with an extra, and no other verb should wait for it to load.
+        from cleanmark.review_verb import ReviewOptions, Role, hold_review
+
+        role = Role.LEAD if lead else Role.REVIEWER
+        options = ReviewOptions(
+            host, port, reviewers, database, invite, role, revoke, verify, export_to, import_from
+        )
+        if not hold_review(run_dir, options, console):
+            raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for data and run.")] = Path(
         "demo"
@@ -195,6 +241,7 @@ def demo(
             "What to do next:",
             [
                 (f"cleanmark report {folder.run}", "one HTML page with the pictures"),
+                (f"cleanmark review {folder.run}", "decide yourself, in the browser"),
                 (f"cleanmark status {folder.run}", "what is done, and why images were removed"),
                 (
                     "cleanmark run configs/photos_mini.yaml --set source.root=DIR",

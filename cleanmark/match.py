@@ -16,7 +16,7 @@ from cleanmark.reporting.correspondence_drawing import (
 )
 from curation.images import ImageError, decode_image
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import Verification, VerificationSettings, verify_pair
+from curation.verification import CascadeSettings, Verification, VerificationSettings, verify_pair
 from manifests.atomic import write_bytes
 from manifests.features import LocalFeatures
 from manifests.rows import MEANINGS, PairReason, PairVerdict
@@ -30,10 +30,10 @@ class MatchError(ValueError):
 
 
 class MatchSettings(StrictModel):
-    """How two files are compared; the defaults are those of a job."""
+    """How two files are compared: as a job does, but with all features of hopeless pairs too."""
 
     features: SiftSettings = SiftSettings()
-    verification: VerificationSettings = VerificationSettings()
+    verification: VerificationSettings = VerificationSettings(cascade=CascadeSettings(mode="exact"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ import uvicorn
 import yaml
 from pydantic import Field, ValidationError
 
+from cleanmark.review_error import ReviewError
 from cleanmark.review_run import read_review_run
 from manifests.arrow_schemas import DECISIONS
 from manifests.atomic import write_text
@@ -39,10 +41,6 @@ _WITHDRAWN = "withdrawn in the review"
 EXPORTED_EVENTS = "review_events.parquet"
 AGREEMENT_FILE = "review_agreement.json"
 _SHUTDOWN_SECONDS = 5
-
-
-class ReviewError(ValueError):
-    """A review that cannot be held as asked; the message names the option or the file."""
 
 
 class ReviewerSettings(StrictModel):
@@ -245,12 +243,10 @@ def find_changes(
     return sorted(changed, key=lambda row: row.key)
 
 
-def serve(review: Review, host: str, port: int) -> None:
-    """Serve the app until it is stopped."""
+def serve(review: Review, listener: socket.socket) -> None:
+    """Serve the app on a socket that listens, until the process is asked to end."""
     config = uvicorn.Config(
         create_app(review),
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -258,7 +254,7 @@ def serve(review: Review, host: str, port: int) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run([listener])
 
 
 def _list_spoken(pairs: Iterable[Pair], events: Iterable[Event]) -> set[_Key]:

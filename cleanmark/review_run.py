@@ -65,7 +65,7 @@ def read_review_run(run_dir: Path, config: RunConfig) -> ReviewRun:
     return ReviewRun(
         name=run_dir.resolve().name,
         pairs=order_pairs(pairs),
-        classes=_make_classes(run_dir, images, root),
+        classes=_make_classes(images, root),
         min_confirmations=config.emit.min_confirmations,
         finder=RunMatchFinder(config, open_features(run_dir)),
     )
@@ -215,7 +215,7 @@ def _make_photograph(row: Mapping[str, Any], root: Path) -> Photograph:
     )
 
 
-def _make_classes(run_dir: Path, images: _Images, root: Path) -> dict[int, LandmarkClass]:
+def _make_classes(images: _Images, root: Path) -> dict[int, LandmarkClass]:
     by_class: dict[int, list[Mapping[str, Any]]] = {}
     for row in images.values():
         by_class.setdefault(row["landmark_id"], []).append(row)

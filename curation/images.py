@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
@@ -31,10 +32,6 @@ MAX_PIXELS = 178_956_970
 
 _EXIF_ORIENTATION_TAG = 0x0112
 _EXIF_SHORT = 3
-_HASH_INPUT_PX = 32
-_HASH_SIDE = 8
-# Far above the rounding noise of the transform, far below one grey level.
-_HASH_DECIMALS = 6
 
 Box = tuple[float, float, float, float]
 
@@ -112,7 +109,8 @@ def decode_image(
         stored = _crop(stored, crop_px)
     orientation = _read_exif_orientation(image.info.get("exif"))
     pixels = _turn_upright(stored, orientation)
-    return DecodedImage(np.array(pixels, order="C"), orientation, str(image.format), note)
+    pixels = np.require(pixels, requirements=["C", "W"])
+    return DecodedImage(pixels, orientation, str(image.format), note)
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -136,41 +134,6 @@ def resize_long_side(pixels: NDArray[np.uint8], long_side_px: int) -> NDArray[np
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
-    """64-bit DCT hash of an image, after Zauner 2010: near duplicates differ in few bits.
-
-    The grey image is shrunk to 32 x 32 by area averaging and transformed (orthonormal DCT-II,
-    float64, rounded to 6 decimals). Of the 8 x 8 lowest frequencies, row by row, bit k, counted
-    from the most significant, is 1 if coefficient k is above the median of the 63 that are not
-    the mean; the mean's own bit, the first, is always 0.
-
-    Args:
-        pixels: uint8 (height, width, 3) RGB or (height, width) grey, upright.
-
-    Returns:
-        16 lower-case hexadecimal digits.
-    """
-    grey = pixels if pixels.ndim == 2 else to_grey(pixels)
-    small = cv2.resize(grey, (_HASH_INPUT_PX, _HASH_INPUT_PX), interpolation=cv2.INTER_AREA)
-    spectrum = np.round(cv2.dct(small.astype(np.float64)), _HASH_DECIMALS)
-    frequencies = spectrum[:_HASH_SIDE, :_HASH_SIDE].ravel()
-    bits = frequencies > np.median(frequencies[1:])
-    bits[0] = False
-    return np.packbits(bits).tobytes().hex()
-
-
-def hamming_distance(hash_a: str, hash_b: str) -> int:
-    """Number of differing bits, 0 to 64, of two hashes made by `perceptual_hash`.
-
-    Raises:
-        ValueError: a hash is not 16 hexadecimal digits.
-    """
-    for digits in (hash_a, hash_b):
-        if len(digits) != 16:
-            raise ValueError(f"perceptual hash {digits!r} is not 16 hexadecimal digits")
-    return (int(hash_a, 16) ^ int(hash_b, 16)).bit_count()
 
 
 class _JpegFile(JpegImageFile):
@@ -231,7 +194,7 @@ def _check_size(image: ImageFile, min_short_side_px: int, max_pixels: int) -> No
 
 def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
     if image.mode == "RGB" and "transparency" not in image.info:
-        return np.asarray(image), None
+        return _copy_rgb(image), None
     if image.mode == "I;16":
         # Pillow's own conversion would clip everything above 255 to white.
         high_byte = (np.asarray(image) >> 8).astype(np.uint8)
@@ -242,6 +205,18 @@ def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
         flat = Image.alpha_composite(white, upper).convert("RGB")
         return np.asarray(flat), f"converted from {image.mode}, transparency laid over white"
     return np.asarray(image.convert("RGB")), f"converted from {image.mode}"
+
+
+def _copy_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Pixels of an RGB image, uint8 (height, width, 3), with as little copying as possible."""
+    try:
+        padded = pa.array(image).values.to_numpy()
+    except ValueError:  # a large image lies in several blocks of memory, which cannot be shared
+        return np.asarray(image)
+    width, height = image.size
+    return np.asarray(
+        cv2.cvtColor(padded.reshape(height, width, 4), cv2.COLOR_RGBA2RGB), np.uint8
+    )
 
 
 def _crop(stored: NDArray[np.uint8], box_px: Box) -> NDArray[np.uint8]:

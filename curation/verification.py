@@ -78,6 +78,8 @@ class VerificationSettings(StrictModel):
 class Verification:
     """What the verifier says of a pair.
 
+    With the reason `FEW_AMONG_STRONGEST` numbers, matrix and inliers are those of the first look.
+
     Attributes:
         verdict: verified, duplicate or rejected.
         reason: why.

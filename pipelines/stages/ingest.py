@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
-from curation.images import ImageError, decode_image, perceptual_hash
+from curation.images import ImageError, decode_image
+from curation.perceptual_hash import perceptual_hash
 from curation.shards import (
     Member,
     ShardError,

@@ -4,6 +4,7 @@ const MAX_ZOOM = 12;
 const STEP = 1.25;
 const FULL_FROM_ZOOM = 1.7;
 const MAX_LINES = 48;
+const MAX_DOTS = 160;
 export const LINE_MODES = ["lines", "points", "nothing"];
 
 export class Viewer {
@@ -32,7 +33,8 @@ export class Viewer {
 
   setPoints(points) {
     this.points = points && points.in_query.length ? points : null;
-    this.shown = this.points ? spread(this.points.in_query, MAX_LINES) : [];
+    // The first of the spread ones are spread themselves: lines end where dots are.
+    this.shown = this.points ? spread(this.points.in_query, MAX_DOTS) : [];
     this.draw();
   }
 
@@ -152,11 +154,11 @@ export class Viewer {
   drawPoints(pen) {
     const [query, image] = this.panels;
     if (!query.isShown || !image.isShown) return;
-    const ends = this.points.in_query.map((point, number) => [
-      query.toScreen(point),
+    const ends = this.shown.map((number) => [
+      query.toScreen(this.points.in_query[number]),
       image.toScreen(this.points.in_image[number]),
     ]);
-    const colours = coloursByHeight(this.points.in_query);
+    const colours = coloursByHeight(this.shown.map((number) => this.points.in_query[number]));
     if (this.mode === "lines") this.drawLines(pen, ends, colours);
     this.panels.forEach((panel, side) => {
       pen.save();
@@ -169,16 +171,15 @@ export class Viewer {
   drawLines(pen, ends, colours) {
     const [query, image] = this.panels;
     pen.globalAlpha = 0.75;
-    for (const number of this.shown) {
-      const [a, b] = ends[number];
-      if (!query.holds(a) || !image.holds(b)) continue;
+    ends.slice(0, MAX_LINES).forEach(([a, b], number) => {
+      if (!query.holds(a) || !image.holds(b)) return;
       pen.beginPath();
       pen.moveTo(a.x, a.y);
       pen.lineTo(b.x, b.y);
       pen.lineWidth = 1.25;
       pen.strokeStyle = colours[number];
       pen.stroke();
-    }
+    });
     pen.globalAlpha = 1;
   }
 }
@@ -254,11 +255,11 @@ class Panel {
 
 function drawDot(pen, { x, y }, colour) {
   pen.beginPath();
-  pen.arc(x, y, 3.1, 0, 2 * Math.PI);
+  pen.arc(x, y, 2.9, 0, 2 * Math.PI);
   pen.fillStyle = "rgb(0 0 0 / 60%)";
   pen.fill();
   pen.beginPath();
-  pen.arc(x, y, 2.1, 0, 2 * Math.PI);
+  pen.arc(x, y, 2, 0, 2 * Math.PI);
   pen.fillStyle = colour;
   pen.fill();
 }
@@ -273,11 +274,11 @@ function coloursByHeight(points) {
 
 // Farthest-point sampling (Gonzalez 1985): too many lines hide what they join.
 function spread(points, count) {
-  if (points.length <= count) return points.map((_, number) => number);
   const chosen = [0];
   const gaps = points.map((point) => squaredDistance(point, points[0]));
-  while (chosen.length < count) {
+  while (chosen.length < Math.min(count, points.length)) {
     const farthest = gaps.indexOf(Math.max(...gaps));
+    gaps[farthest] = -1;
     chosen.push(farthest);
     points.forEach((point, number) => {
       gaps[number] = Math.min(gaps[number], squaredDistance(point, points[farthest]));

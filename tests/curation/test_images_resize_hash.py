@@ -8,13 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from curation.images import (
-    decode_image,
-    hamming_distance,
-    perceptual_hash,
-    resize_long_side,
-    to_grey,
-)
+from curation.images import decode_image, resize_long_side, to_grey
+from curation.perceptual_hash import hamming_distance, perceptual_hash, shrink_to_square
 
 HASHES = st.integers(0, 2**64 - 1).map(lambda number: f"{number:016x}")
 

@@ -128,6 +128,14 @@ def test_thresholds_that_leave_a_gap_are_refused(tmp_path):
     assert _load(tmp_path, FULL, "clean.min_inliers=20", "verify.min_inliers=20")
 
 
+@pytest.mark.parametrize("change", ["clean.policy=kcore", "clean.min_inliers=31"])
+def test_pairs_that_the_cleaning_needs_cannot_be_skipped(tmp_path, change):
+    assert _load(tmp_path, FULL, change)
+    complaint = _complaint(tmp_path, FULL, change, "verify.skip_settled_pairs=true")
+    assert "verify.skip_settled_pairs skips pairs" in complaint
+    assert _load(tmp_path, FULL, "verify.skip_settled_pairs=true")
+
+
 def test_two_evaluation_sets_of_one_name_are_refused(tmp_path):
     content = FULL | {"evaluation_sets": FULL["evaluation_sets"] * 2}
     assert "two of them have one name: ['mini', 'mini']" in _complaint(tmp_path, content)

@@ -6,7 +6,8 @@ from drawn_images import encode, make_texture
 from gldv2_layout import LINK, image_id, write_lists, write_shard
 from stage_runs import Run
 
-from curation.images import decode_image, perceptual_hash
+from curation.images import decode_image
+from curation.perceptual_hash import perceptual_hash
 from curation.shards import ShardError
 from manifests.gldv2_csv import Gldv2CsvError, member_path, write_train_clean_csv
 from pipelines.in_flight import record_crash

@@ -104,6 +104,34 @@ def test_fewer_neighbours_give_fewer_pairs(embedded):
     assert proposed == {image_id(number) for number in range(1, 11)}
 
 
+def test_settled_pairs_are_skipped_and_counted_and_the_others_keep_their_evidence(embedded):
+    whole = dict(_by_pair(_verify(embedded)))
+    run = Run(_config(embedded.config.source.root, skip_settled_pairs=True), embedded.run_dir)
+    counts = [report.counts for report in run.do("verify").values()]
+    kept = _by_pair(run)
+    assert 0 < sum(c["skipped"] for c in counts) == len(whole) - len(kept)
+    assert all(whole[pair] == row for pair, row in kept)
+
+
+def test_what_is_skipped_changes_neither_what_is_kept_nor_the_components(embedded):
+    columns = ("image_id", "kept", "component_id")
+    verdicts = []
+    for skip in (False, True):
+        run = _verify(embedded, skip_settled_pairs=skip)
+        run.finish("clean")
+        rows = run.rows("verdicts")
+        verdicts.append(sorted(tuple(row[name] for name in columns) for row in rows))
+    assert verdicts[0] == verdicts[1]
+    assert any(kept for _, kept, _ in verdicts[0])
+
+
+def test_no_pair_is_skipped_unless_asked(embedded):
+    for path in (embedded.run_dir / "state/verify").glob("*.json"):
+        path.unlink()
+    run = Run(_config(embedded.config.source.root), embedded.run_dir)
+    assert {report.counts["skipped"] for report in run.do("verify").values()} == {0}
+
+
 def test_every_pair_has_a_reason_and_the_counts_say_how_many(embedded):
     run = _verify(embedded)
     verify = run.step("verify")

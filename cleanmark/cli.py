@@ -172,6 +172,7 @@ def match(
 @app.command()
 def review(
     run_dir: RunDir,
+    *,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
     reviewers: Annotated[
@@ -203,11 +204,10 @@ def review(
     console = Console()
     with _polite_failure(console):
         # The app comes with an extra, and no other verb should wait for it to load.
-        from cleanmark.review_verb import ReviewOptions, Role, hold_review
+        from cleanmark.review_verb import ReviewOptions, hold_review
 
-        role = Role.LEAD if lead else Role.REVIEWER
         options = ReviewOptions(
-            host, port, reviewers, database, invite, role, revoke, verify, export_to, import_from
+            host, port, reviewers, database, invite, lead, revoke, verify, export_to, import_from
         )
         if not hold_review(run_dir, options, console):
             raise typer.Exit(1)

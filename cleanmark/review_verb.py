@@ -43,7 +43,7 @@ class ReviewOptions:
     reviewers: Path | None
     database: str | None
     invite: str | None
-    role: Role
+    lead: bool
     revoke: str | None
     verify: bool
     export_to: Path | None
@@ -85,7 +85,8 @@ def _do_tasks(folder: ReviewFolder, options: ReviewOptions, console: Console) ->
         head = folder.store.head()
         _say(console, f"{head.position} events, none changed, deleted or moved; head {head.hash}")
     if options.invite is not None:
-        token = invite(folder, options.invite, options.role)
+        role = Role.LEAD if options.lead else Role.REVIEWER
+        token = invite(folder, options.invite, role)
         access = choose_access(folder.settings, options.host, options.port)
         _say(console, f"{make_link(access.origin, token)}")
         _say(console, f"Send this link to {options.invite}; it is shown once.")

@@ -29,6 +29,8 @@ def print_manifest(console: Console, manifest: Manifest) -> None:
     console.print(table)
     if manifest.removed:
         print_reasons(console, manifest)
+    if manifest.calibration is not None:
+        console.print(manifest.calibration.describe(), highlight=False, markup=False)
     for removed in manifest.removed_classes:
         name = removed.landmark_name or "no name"
         console.print(

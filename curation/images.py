@@ -9,6 +9,7 @@ an image is decoded, with artefacts, at its full size.
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -29,6 +30,9 @@ MIN_SHORT_SIDE_PX = 32
 
 MAX_PIXELS = 178_956_970
 """Twice Pillow's warning limit: where Pillow itself refuses an image as a decompression bomb."""
+
+# Pillow keeps what fits into 16 MiB, at 4 bytes a pixel, in one block, which others may read.
+_MAX_SHARED_PIXELS = 3 << 20
 
 _EXIF_ORIENTATION_TAG = 0x0112
 _EXIF_SHORT = 3
@@ -59,7 +63,8 @@ class DecodedImage:
     """An image as it is meant to be seen.
 
     Attributes:
-        pixels: uint8 (height, width, 3), RGB, upright, contiguous.
+        pixels: uint8 (height, width, 3), RGB, upright, contiguous; from `decode_grey` uint8
+            (height, width).
         exif_orientation: 1 to 8 as found in the file; None if there is none or another value.
         format: what the bytes are, whatever the name says: JPEG, PNG, GIF or WEBP.
         note: which conversion the pixels went through; None for plain 8-bit RGB.
@@ -95,22 +100,19 @@ def decode_image(
         ImageError: not an image, cut short or broken, too small, or too large.
         ValueError: nothing of the crop lies inside the image.
     """
-    image = _open(data)
-    _check_size(image, min_short_side_px, max_pixels)
-    try:
-        image.load()
-        stored, note = _convert_to_rgb(image)
-    except MemoryError:
-        # Says something of the machine, nothing of the image: it must not become a verdict.
-        raise
-    except Exception as error:
-        raise _describe_damage(image.format, error) from error
-    if crop_px is not None:
-        stored = _crop(stored, crop_px)
-    orientation = _read_exif_orientation(image.info.get("exif"))
-    pixels = _turn_upright(stored, orientation)
-    pixels = np.require(pixels, requirements=["C", "W"])
-    return DecodedImage(pixels, orientation, str(image.format), note)
+    return _decode(data, _convert_to_rgb, crop_px, min_short_side_px, max_pixels)
+
+
+def decode_grey(data: bytes) -> DecodedImage:
+    """Like `decode_image` followed by `to_grey`, without making the colours in between.
+
+    Returns:
+        The image with pixels uint8 (height, width).
+
+    Raises:
+        ImageError: as `decode_image` does.
+    """
+    return _decode(data, _convert_to_grey, None, MIN_SHORT_SIDE_PX, MAX_PIXELS)
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -134,6 +136,30 @@ def resize_long_side(pixels: NDArray[np.uint8], long_side_px: int) -> NDArray[np
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _decode(
+    data: bytes,
+    convert: Callable[[Image.Image], tuple[NDArray[np.uint8], str | None]],
+    crop_px: Box | None,
+    min_short_side_px: int,
+    max_pixels: int,
+) -> DecodedImage:
+    image = _open(data)
+    _check_size(image, min_short_side_px, max_pixels)
+    try:
+        image.load()
+        stored, note = convert(image)
+    except MemoryError:
+        # Says something of the machine, nothing of the image: it must not become a verdict.
+        raise
+    except Exception as error:
+        raise _describe_damage(image.format, error) from error
+    if crop_px is not None:
+        stored = _crop(stored, crop_px)
+    orientation = _read_exif_orientation(image.info.get("exif"))
+    upright = np.require(_turn_upright(stored, orientation), requirements=["C", "W"])
+    return DecodedImage(upright, orientation, str(image.format), note)
 
 
 class _JpegFile(JpegImageFile):
@@ -193,8 +219,8 @@ def _check_size(image: ImageFile, min_short_side_px: int, max_pixels: int) -> No
 
 
 def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return _copy_rgb(image), None
+    if _is_plain_rgb(image):
+        return _copy_pixels(image, cv2.COLOR_RGBA2RGB, 3), None
     if image.mode == "I;16":
         # Pillow's own conversion would clip everything above 255 to white.
         high_byte = (np.asarray(image) >> 8).astype(np.uint8)
@@ -207,16 +233,40 @@ def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
     return np.asarray(image.convert("RGB")), f"converted from {image.mode}"
 
 
-def _copy_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Pixels of an RGB image, uint8 (height, width, 3), with as little copying as possible."""
-    try:
-        padded = pa.array(image).values.to_numpy()
-    except ValueError:  # a large image lies in several blocks of memory, which cannot be shared
-        return np.asarray(image)
+def _convert_to_grey(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
+    if _is_plain_rgb(image):
+        return _copy_pixels(image, cv2.COLOR_RGBA2GRAY, 1)[:, :, 0], None
+    rgb, note = _convert_to_rgb(image)
+    return to_grey(rgb), note
+
+
+def _is_plain_rgb(image: Image.Image) -> bool:
+    return image.mode == "RGB" and "transparency" not in image.info
+
+
+def _copy_pixels(image: Image.Image, conversion: int, channels: int) -> NDArray[np.uint8]:
+    """Pixels of an RGB image, uint8 (height, width, channels), through one of OpenCV's conversions.
+
+    Pillow's own export would copy them three times.
+    """
     width, height = image.size
-    return np.asarray(
-        cv2.cvtColor(padded.reshape(height, width, 4), cv2.COLOR_RGBA2RGB), np.uint8
-    )
+    pixels = np.empty((height, width, channels), np.uint8)
+    step = max(1, _MAX_SHARED_PIXELS // width)
+    for top in range(0, height, step):
+        bottom = min(height, top + step)
+        strip = image if step >= height else image.crop((0, top, width, bottom))
+        cv2.cvtColor(_share_memory(strip), conversion, dst=pixels[top:bottom])
+    return pixels
+
+
+def _share_memory(image: Image.Image) -> NDArray[np.uint8]:
+    """Pillow's own memory of an RGB image, uint8 (height, width, 4), the fourth value unused."""
+    width, height = image.size
+    try:
+        values = pa.array(image).values.to_numpy()
+    except ValueError:  # Pillow was told (PILLOW_BLOCK_SIZE) to spread images over small blocks
+        return np.asarray(image.convert("RGBA"))
+    return np.asarray(values.reshape(height, width, 4), np.uint8)
 
 
 def _crop(stored: NDArray[np.uint8], box_px: Box) -> NDArray[np.uint8]:
@@ -254,7 +304,7 @@ def _read_exif_orientation(exif: object) -> int | None:
 
 def _turn_upright(stored: NDArray[np.uint8], orientation: int | None) -> NDArray[np.uint8]:
     """Undo the orientation: value 5 to 8 swap the axes, then one or both are mirrored."""
-    upright = stored.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else stored
+    upright = stored.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else stored
     if orientation in (3, 4, 7, 8):
         upright = upright[::-1]
     if orientation in (2, 3, 6, 7):

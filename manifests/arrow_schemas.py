@@ -179,6 +179,24 @@ MATCHES = Table(
     ),
 )
 
+CONTROLS = Table(
+    "controls",
+    1,
+    "One row per control pair: images of different classes, which should not be accepted. What is "
+    "accepted all the same is a false accept, or one place under two classes.",
+    (
+        Column("image_id_a", pa.string(), "The smaller image id of the pair."),
+        Column("landmark_id_a", pa.int64(), "Class of image a."),
+        Column("image_id_b", pa.string(), "The larger image id of the pair."),
+        Column("landmark_id_b", pa.int64(), "Class of image b."),
+        Column("num_features_a", pa.int32(), "Local features of image a."),
+        Column("num_features_b", pa.int32(), "Local features of image b."),
+        *_PAIR_EVIDENCE[1:],
+        Column("verdict", pa.string(), "`verified`, `duplicate` or `rejected`."),
+        Column("reason", pa.string(), "Reason code of the verdict."),
+    ),
+)
+
 VERDICTS = Table(
     "verdicts",
     1,
@@ -302,6 +320,7 @@ TABLES = (
     FEATURES,
     EMBEDDINGS,
     MATCHES,
+    CONTROLS,
     VERDICTS,
     CANDIDATES,
     DECISIONS,

@@ -37,6 +37,41 @@ class RemovedClass(StrictModel):
     """Further classes confirmed for the same queries that the policy leaves in."""
 
 
+class CalibrationResult(StrictModel):
+    """What pairs of different classes say of the threshold on inliers."""
+
+    num_pairs: int
+    num_accepted: int
+    one_place: tuple[tuple[int, int], ...]
+    """Pairs of classes that seem to be one place; they are not among the pairs counted."""
+    rate_low: float
+    rate_high: float
+    max_chance_inliers: int
+    threshold: int
+    confirmed: bool
+    suggested_threshold: int | None
+
+    def describe(self) -> str:
+        """The result in words."""
+        found = (
+            f"Of {self.num_pairs:,} control pairs, images of different classes of the clean split, "
+            f"{self.num_accepted} reach the threshold of {self.threshold} inliers, so at most "
+            f"{100 * self.rate_high:.2g} % of such pairs do; the others have "
+            f"{self.max_chance_inliers} at most."
+        )
+        parts = [found]
+        if self.confirmed:
+            parts.append("The threshold is confirmed.")
+        elif self.suggested_threshold is not None:
+            parts.append(f"A threshold of {self.suggested_threshold} would be safe.")
+        else:
+            parts.append("More pairs would be needed to confirm it.")
+        if self.one_place:
+            classes = ", ".join(f"{a} and {b}" for a, b in self.one_place)
+            parts.append(f"Classes that seem to be one place: {classes}.")
+        return " ".join(parts)
+
+
 class Manifest(StrictModel):
     """The content of `manifest.json`.
 
@@ -51,6 +86,7 @@ class Manifest(StrictModel):
         policy: the settings that turned decisions into removals.
         parents: SHA-256 of what the manifest was made from, by table.
         removed_classes: by ascending landmark id.
+        calibration: of the threshold on inliers; None if it was left out.
         ties: queries for which several classes had the most confirmed images.
         pending: candidates that nobody has decided on.
         unmatched_decisions: decisions on something that is no candidate; they remove nothing.
@@ -67,6 +103,7 @@ class Manifest(StrictModel):
     policy: dict[str, Any]
     parents: dict[str, str]
     removed_classes: tuple[RemovedClass, ...]
+    calibration: CalibrationResult | None
     ties: tuple[str, ...]
     pending: int
     unmatched_decisions: int

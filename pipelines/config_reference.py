@@ -26,6 +26,9 @@ number: `--set evaluation_sets.0.images=DIR`.
 
 Relative paths in the file count from the file's own folder, those given with `--set` from the
 current folder. A path may begin with `{source.root}`.
+
+In place of an evaluation set may stand the path of a YAML file with its keys, such as those in
+`configs/evaluation/`; relative paths in it count from its own folder.
 """
 _SIGNS = {Ge: "≥", Gt: ">", Le: "≤", Lt: "<"}
 

@@ -14,6 +14,7 @@ from pipelines.run_config import RunConfig
 from pipelines.run_folder import RunFolderError, locked, table_parts, write_config
 from pipelines.runners import execute
 from pipelines.settings import SourceFetchSettings, SourceSettings
+from pipelines.stages.calibrate import Calibrate
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed, LearnCodebook
@@ -54,6 +55,7 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
         Embed(run_dir, timeout),
         verify,
         Clean(run_dir, config.clean, verify, timeout),
+        Calibrate(run_dir, config.verify, timeout),
         Overlap(
             run_dir,
             config.evaluation_sets,
@@ -62,7 +64,7 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
             config.describe,
             timeout,
         ),
-        Emit(run_dir, config.emit, config.digest, timeout),
+        Emit(run_dir, config.emit, config.verify, config.digest, timeout),
     ]
 
 

@@ -92,7 +92,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a YAML file and the `--set` arguments.
 
     Relative paths of the file count from the file's folder, those of `overrides` from the
-    current folder. A path may begin with `{source.root}`.
+    current folder. A path may begin with `{source.root}`. An evaluation set may be the path of a
+    YAML file that holds it, whose own paths count from its own folder.
 
     Args:
         path: the YAML file.
@@ -102,9 +103,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: naming the key by its path.
     """
     content = _read_yaml(path)
+    _read_evaluation_sets(content, path.resolve().parent)
     _anchor_paths(content, path.resolve().parent)
     for override in overrides:
         _apply_override(content, override)
+        # A later one may change what this one names.
+        _read_evaluation_sets(content, Path.cwd())
     _anchor_paths(content, Path.cwd())
     _fill_in_root(content)
     try:
@@ -243,6 +247,19 @@ def _fill_in_root(content: dict[str, Any]) -> None:
                     f"{path.name}: {path.value!r} needs source.root, which is not given"
                 )
             path.section[path.key] = path.value.replace(_ROOT_PLACEHOLDER, root, 1)
+
+
+def _read_evaluation_sets(content: dict[str, Any], folder: Path) -> None:
+    """Put the content of its file in the place of every evaluation set that is a path."""
+    sets = content.get("evaluation_sets")
+    if not isinstance(sets, list):
+        return
+    for number, item in enumerate(sets):
+        if isinstance(item, str):
+            path = folder / Path(item).expanduser()
+            section = {"evaluation_sets": [_read_yaml(path)]}
+            _anchor_paths(section, path.resolve().parent)
+            sets[number] = section["evaluation_sets"][0]
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

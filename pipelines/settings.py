@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from curation.calibration import CalibrationSettings
 from curation.class_index import ValSplitSettings
 from curation.overlap import OverlapSettings
 from curation.removal_policies import RemovalSettings
@@ -61,16 +62,30 @@ class SourceSettings(StrictModel):
 
 
 class EvaluationSetSettings(StrictModel):
-    """An evaluation set that the training classes must not overlap."""
+    """An evaluation set that the training classes must not overlap; or the path of a file of it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$")
     """What tables call it: letters, digits, `_` and `-`."""
+    format: Literal["revisited", "oxford5k", "gldv2", "folder", "table"] = "revisited"
+    """Where queries come from. `revisited`: a file of Revisited Oxford and Paris. `oxford5k`: the
+    text files of the original Oxford5k and Paris6k. `gldv2`: a solution file of GLDv2. `folder`:
+    every image of `images`, whole. `table`: a CSV or Parquet file."""
     images: Path
-    """Folder of its photographs."""
-    ground_truth: Path
-    """Ground truth in the format of Revisited Oxford and Paris, .pkl or .json."""
+    """Folder of its photographs; for `gldv2` also of shards images_NNN.tar."""
+    ground_truth: Path | None = None
+    """`revisited`: .pkl or .json, or a .txt list of distractors, which has no queries. `oxford5k`:
+    the folder of text files. `gldv2`: the solution file. `table`: columns query_id and path, which
+    is relative to `images`, and x1, y1, x2, y2 in pixels where queries are crops. `folder`: none.
+    """
     text_terms: tuple[str, ...] = ()
     """Classes whose name contains one of these are put before people as well."""
+
+    @model_validator(mode="after")
+    def _check_ground_truth(self) -> "EvaluationSetSettings":
+        if (self.ground_truth is None) != (self.format == "folder"):
+            verb = "takes no" if self.format == "folder" else "needs"
+            raise ValueError(f"format {self.format} {verb} `ground_truth`")
+        return self
 
 
 class IngestSettings(StrictModel):
@@ -104,6 +119,7 @@ class VerifySettings(VerificationSettings):
     enough verified neighbours each. Which images are kept stays the same, as far as no skipped
     pair is one of copies; their numbers of neighbours come out too low."""
     schedule: ScheduleSettings = ScheduleSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
 
 
 class OverlapStageSettings(OverlapSettings):

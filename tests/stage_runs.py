@@ -21,6 +21,7 @@ STEP_OF_TABLE = {
     "embeddings": "embed",
     "matches": "verify",
     "verdicts": "clean",
+    "controls": "clean.calibrate",
     "candidates": "overlap",
 }
 

@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from cleanmark.reporting.correspondence_drawing import Pixels, View
 from cleanmark.reporting.pictures import MissingPictureError
 from curation.images import ImageError, decode_image, resize_long_side
+from curation.shards import ShardError
 from curation.sift import extract_sift
 from curation.verification import verify_pair
-from manifests.evaluation_sets import (
-    EvaluationQuery,
-    EvaluationSet,
-    GroundTruthError,
-    find_image,
-    read_ground_truth,
-)
+from manifests.evaluation_sets import EvaluationQuery, EvaluationSet, GroundTruthError
 from manifests.features import LocalFeatures
+from pipelines.evaluation_sets import locate_image, read_evaluation_set
 from pipelines.run_config import RunConfig
 
 
@@ -72,9 +68,9 @@ class QueryImages:
     def _read_probe(self, eval_set: str, query_id: str, probe_name: str) -> _Probe:
         try:
             query = self._find_query(eval_set, query_id)
-            data = find_image(self._sets[eval_set].images, query_id).read_bytes()
+            data = locate_image(self._sets[eval_set], query.image_name).read()
             pixels = decode_image(data, query.box if probe_name == "crop" else None).pixels
-        except (GroundTruthError, OSError, ImageError) as error:
+        except (GroundTruthError, ShardError, OSError, ImageError) as error:
             raise MissingPictureError(f"The query is not readable: {error}") from error
         features = extract_sift(pixels, self._describe)
         return _Probe(resize_long_side(pixels, self._describe.long_side_px), features)
@@ -83,8 +79,7 @@ class QueryImages:
         if eval_set not in self._sets:
             raise GroundTruthError(f"the configuration names no evaluation set {eval_set!r} now")
         if eval_set not in self._truths:
-            path = self._sets[eval_set].ground_truth
-            self._truths[eval_set] = read_ground_truth(path, eval_set)
+            self._truths[eval_set] = read_evaluation_set(self._sets[eval_set])
         for query in self._truths[eval_set].queries:
             if query.query_id == query_id:
                 return query

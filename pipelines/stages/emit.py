@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from curation.calibration import Calibration
 from curation.class_index import choose_val_images, index_classes
 from curation.removal_policies import (
     CandidateKey,
@@ -18,6 +19,7 @@ from manifests.arrow_schemas import CANDIDATES, IMAGES, MANIFEST, REMOVED
 from manifests.gldv2_csv import write_train_clean_csv
 from manifests.lineage import CODE_VERSION, digest_file, digest_json
 from manifests.manifest_json import (
+    CalibrationResult,
     Manifest,
     ManifestCounts,
     RemovedClass,
@@ -31,7 +33,8 @@ from pipelines.in_flight import InFlight
 from pipelines.manifest_rows import Fate, Row, Verdicts, explain_removal, manifest_row
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
-from pipelines.settings import EmitSettings
+from pipelines.settings import EmitSettings, VerifySettings
+from pipelines.stages.calibrate import Calibrate, read_calibration
 from pipelines.stages.clean import Clean
 from pipelines.stages.ingest import Join
 from pipelines.stages.overlap import Overlap
@@ -48,6 +51,7 @@ class Emit:
 
     run_dir: Path
     settings: EmitSettings
+    verify: VerifySettings
     config_digest: str
     timeout_seconds: float
 
@@ -105,6 +109,7 @@ class Emit:
             table: digest_json(output_digests(self.run_dir, stage))
             for table, stage in (
                 ("images", Join.name),
+                ("controls", Calibrate.name),
                 ("verdicts", Clean.name),
                 ("candidates", Overlap.name),
             )
@@ -179,6 +184,7 @@ class Emit:
                 )
                 for removal in plan.removals
             ),
+            calibration=_describe_calibration(read_calibration(self.run_dir, self.verify)),
             ties=tuple(f"{tie.query.eval_set}/{tie.query.query_id}" for tie in plan.ties),
             pending=len(plan.pending),
             unmatched_decisions=len(plan.unmatched),
@@ -209,6 +215,10 @@ class _Totals:
     def _count(self, table: str, splits: tuple[str, ...]) -> SplitCounts:
         cells = {k: n for k, n in self._kept.items() if k[0] == table and k[1] in splits}
         return SplitCounts(images=sum(cells.values()), classes=len({k[2] for k in cells}))
+
+
+def _describe_calibration(found: Calibration | None) -> CalibrationResult | None:
+    return None if found is None else CalibrationResult(**asdict(found))
 
 
 def _evidence_by_class(plan: RemovalPlan) -> dict[int, tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
-from curation.images import ImageError, decode_image
+from curation.images import ImageError, decode_grey
 from curation.perceptual_hash import perceptual_hash
 from curation.shards import (
     Member,
@@ -210,10 +210,10 @@ def _find_metadata(source: SourceSettings) -> dict[str, Path]:
 
 def _decode(data: bytes, member_name: str) -> Row:
     try:
-        image = decode_image(data)
+        image = decode_grey(data)
     except ImageError as error:
         return {**_NOT_DECODED, "status": error.status, "reason": error.reason}
-    height, width = image.pixels.shape[:2]
+    height, width = image.pixels.shape
     notes = list(_list_notes(image.format, image.note, member_name))
     return {
         "width": width,

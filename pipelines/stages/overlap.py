@@ -1,13 +1,13 @@
 """Stage 6, overlap: which images of the clean split may show a landmark of an evaluation set."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from curation.images import ImageError, decode_image
+from curation.images import Box, ImageError, decode_image
 from curation.neighbours import find_neighbours
 from curation.overlap import (
     Candidate,
@@ -20,16 +20,12 @@ from curation.sift import extract_sift
 from curation.train_split import ImageVerdict
 from curation.verification import verify_one_to_many
 from manifests.arrow_schemas import CANDIDATES, VERDICTS
-from manifests.evaluation_sets import (
-    EvaluationQuery,
-    GroundTruthError,
-    find_image,
-    read_ground_truth,
-)
+from manifests.evaluation_sets import EvaluationQuery, GroundTruthError
 from manifests.features import LocalFeatures
-from manifests.lineage import digest_file
+from manifests.lineage import digest_bytes
 from manifests.parquet_io import read_table, write_rows
 from manifests.rows import ImageReason
+from pipelines.evaluation_sets import StoredImage, locate_image, read_evaluation_set
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
@@ -45,7 +41,7 @@ from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed, LearnCodebook, open_vlad
 from pipelines.stages.ingest import Join
 from pipelines.stages.verify import evidence
-from pipelines.units import Counts, Unit, make_unit
+from pipelines.units import Counts, JsonValue, Unit, make_unit
 
 _SEARCH_CHUNK = 65_536
 """Descriptors searched at a time: a million at once would not fit beside the other workers."""
@@ -63,7 +59,7 @@ class Overlap:
     timeout_seconds: float
 
     name: ClassVar[str] = "overlap"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -103,9 +99,8 @@ class Overlap:
         }
 
     def _plan_queries(self, evaluation_set: EvaluationSetSettings) -> list[Unit]:
-        truth = read_ground_truth(evaluation_set.ground_truth, evaluation_set.name)
+        queries = read_evaluation_set(evaluation_set).queries
         inputs = self._inputs((Join, Describe, LearnCodebook, Embed, Clean))
-        inputs["ground truth"] = digest_file(evaluation_set.ground_truth)
         settings = {
             "overlap": self.settings.model_dump(mode="json"),
             "verify": self.verify.model_dump(
@@ -115,13 +110,19 @@ class Overlap:
         }
         size = self.settings.queries_per_unit
         units = []
-        for number, start in enumerate(range(0, len(truth.queries), size)):
-            query_ids = [query.query_id for query in truth.queries[start : start + size]]
-            images = {q: digest_file(find_image(evaluation_set.images, q)) for q in query_ids}
+        for number, start in enumerate(range(0, len(queries), size)):
+            chunk = queries[start : start + size]
+            images = {
+                query.query_id: digest_bytes(locate_image(evaluation_set, query.image_name).read())
+                for query in chunk
+            }
             unit = make_unit(
                 self,
                 f"{evaluation_set.name}-{number:03d}",
-                spec={"eval_set": evaluation_set.name, "queries": query_ids},
+                spec={
+                    "eval_set": evaluation_set.name,
+                    "queries": [_describe_query(query) for query in chunk],
+                },
                 outputs=[f"candidates/{evaluation_set.name}-{number:03d}.parquet"],
                 inputs=inputs | images,
                 settings=settings,
@@ -142,41 +143,40 @@ class Overlap:
     def _candidates_by_sight(self, unit: Unit, in_flight: InFlight) -> list[Candidate]:
         by_name = {s.name: s for s in self.evaluation_sets}
         evaluation_set = by_name[str(unit.spec["eval_set"])]
-        truth = read_ground_truth(evaluation_set.ground_truth, evaluation_set.name)
-        wanted: Sequence[str] = unit.spec["queries"]  # type: ignore[assignment]
+        wanted: Sequence[Mapping[str, Any]] = unit.spec["queries"]  # type: ignore[assignment]
         matches: list[ProbeMatch] = []
         in_flight.expect(len(wanted))
-        for query in truth.queries:
-            if query.query_id in wanted:
-                if query.query_id in in_flight.crashed:
-                    # A query that nobody compared must not look like one without overlap.
-                    raise GroundTruthError(
-                        f"{find_image(evaluation_set.images, query.query_id)}: "
-                        f"{in_flight.crashed[query.query_id]}; replace the image"
-                    )
-                with in_flight.item(query.query_id):
-                    probes = self._describe_probes(evaluation_set, query)
-                matches += self._match_probes(evaluation_set.name, query.query_id, probes)
+        for query in map(_make_query, wanted):
+            image = locate_image(evaluation_set, query.image_name)
+            if query.query_id in in_flight.crashed:
+                # A query that nobody compared must not look like one without overlap.
+                raise GroundTruthError(
+                    f"{image.path}: {in_flight.crashed[query.query_id]}; replace the image"
+                )
+            with in_flight.item(query.query_id):
+                probes = self._describe_probes(image, query)
+            matches += self._match_probes(evaluation_set.name, query.query_id, probes)
         return select_visual_candidates(
             matches, open_images(self.run_dir).landmark_names, self.settings
         )
 
     def _describe_probes(
-        self, evaluation_set: EvaluationSetSettings, query: EvaluationQuery
+        self, image: StoredImage, query: EvaluationQuery
     ) -> dict[ProbeName, LocalFeatures]:
-        path = find_image(evaluation_set.images, query.query_id)
-        data = path.read_bytes()
+        data = image.read()
+        boxes: dict[ProbeName, Box | None] = {} if query.box is None else {"crop": query.box}
+        boxes["whole"] = None
         try:
-            crop = decode_image(data, query.box).pixels
-            whole = decode_image(data).pixels
+            return {
+                probe: extract_sift(decode_image(data, box).pixels, self.describe)
+                for probe, box in boxes.items()
+            }
         except ImageError as error:
-            raise GroundTruthError(f"{path}: {error}; replace the image") from error
+            raise GroundTruthError(
+                f"{image.path}: query {query.query_id}: {error}; replace the image"
+            ) from error
         except ValueError as error:  # the box lies outside
-            raise GroundTruthError(f"{path}: {error}") from error
-        return {
-            "crop": extract_sift(crop, self.describe),
-            "whole": extract_sift(whole, self.describe),
-        }
+            raise GroundTruthError(f"{image.path}: query {query.query_id}: {error}") from error
 
     def _match_probes(
         self, eval_set: str, query_id: str, probes: dict[ProbeName, LocalFeatures]
@@ -223,6 +223,18 @@ class Overlap:
             found += [(-similarity, start + position) for similarity, position in pairs]
         nearest = heapq.nsmallest(self.settings.top_k, found)
         return [(position, -negative) for negative, position in nearest]
+
+
+def _describe_query(query: EvaluationQuery) -> dict[str, JsonValue]:
+    """What of a query decides its candidates: not what the database holds."""
+    return {"query_id": query.query_id, "image_name": query.image_name, "box": query.box}
+
+
+def _make_query(spec: Mapping[str, Any]) -> EvaluationQuery:
+    box = spec["box"]
+    return EvaluationQuery(
+        spec["query_id"], spec["image_name"], None if box is None else tuple(box)
+    )
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Verify:
         """Bins of blocks, the most expensive first; the number of workers plays no part."""
         sizes = open_images(self.run_dir).class_sizes
         settings = self.settings
-        decisive = settings.model_dump(mode="json")
+        decisive = settings.model_dump(mode="json", exclude={"calibration"})
         if settings.skip_settled_pairs:
             decisive["min_neighbours"] = self.min_neighbours
         bins = schedule_blocks(sizes, settings.num_neighbours, settings.schedule)

@@ -17,7 +17,7 @@ from pipelines.run_config import dump_config
 HEADER = ("eval_set", "query_id", "image_id", "reviewer", "decision", "decided_at")
 STEPS = (
     "ingest.scan", "ingest.join", "describe", "embed.codebook", "embed", "verify", "clean",
-    "overlap", "emit",
+    "clean.calibrate", "overlap", "emit",
 )  # fmt: skip
 
 

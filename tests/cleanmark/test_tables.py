@@ -40,6 +40,7 @@ def _manifest(**changes):
         "policy": {},
         "parents": {},
         "removed_classes": (),
+        "calibration": None,
         "ties": (),
         "pending": 0,
         "unmatched_decisions": 0,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curation.images import decode_image, resize_long_side, to_grey
-from curation.perceptual_hash import hamming_distance, perceptual_hash, shrink_to_square
+from curation.perceptual_hash import hamming_distance, perceptual_hash
 
 HASHES = st.integers(0, 2**64 - 1).map(lambda number: f"{number:016x}")
 

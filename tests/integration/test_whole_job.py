@@ -184,6 +184,7 @@ def test_units_that_raise_crash_or_hang_fail_alone_and_are_done_again(
         "embed": 0,
         "verify": len(units),
         "clean": 4,
+        "clean.calibrate": 1,
         "overlap": 2,
         "emit": 1,
     }
@@ -235,7 +236,7 @@ def test_a_killed_job_leaves_no_process_and_ends_in_the_same_bytes(cut_up, tmp_p
 @pytest.mark.parametrize(
     ("change", "redone"),
     [
-        ({"clean": {"min_verified_neighbours": 3}}, ["clean", "overlap", "emit"]),
+        ({"clean": {"min_verified_neighbours": 3}}, ["clean", "clean.calibrate", "overlap", "emit"]),
         ({"emit": {"policy": "strict"}}, ["emit"]),
         ({"runner": {"workers": 2}}, []),
     ],

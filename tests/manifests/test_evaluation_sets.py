@@ -47,8 +47,8 @@ def test_both_forms_read_the_same(save, content, suffix):
     assert toy.name == "toy"
     assert toy.database == ("db_0", "db_1", "db_2", "db_3")
     assert toy.queries == (
-        EvaluationQuery("query_a", (1.0, 2.5, 30.0, 40.0), (0,), (2,), ()),
-        EvaluationQuery("query_b", (0.0, 0.0, 10.0, 10.0), (), (3, 1), (0,)),
+        EvaluationQuery("query_a", "query_a", (1.0, 2.5, 30.0, 40.0), (0,), (2,), ()),
+        EvaluationQuery("query_b", "query_b", (0.0, 0.0, 10.0, 10.0), (), (3, 1), (0,)),
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from manifests.manifest_json import (
+    CalibrationResult,
     Manifest,
     ManifestCounts,
     RemovedClass,
@@ -37,6 +38,7 @@ def make_manifest(**changes):
         "policy": {"name": "paper"},
         "parents": {"images": "2" * 64},
         "removed_classes": (removed,),
+        "calibration": None,
         "ties": (),
         "pending": 0,
         "unmatched_decisions": 1,
@@ -89,3 +91,37 @@ def test_a_file_cut_short_is_refused(path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValidationError):
         read_manifest(path)
+
+
+def _calibration(**changes):
+    fields = {
+        "num_pairs": 4000,
+        "num_accepted": 0,
+        "one_place": (),
+        "rate_low": 0.0,
+        "rate_high": 0.00092,
+        "max_chance_inliers": 12,
+        "threshold": 30,
+        "confirmed": True,
+        "suggested_threshold": 30,
+    }
+    return CalibrationResult(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending"),
+    [
+        ({}, "The threshold is confirmed."),
+        ({"confirmed": False, "suggested_threshold": 41}, "A threshold of 41 would be safe."),
+        (
+            {"confirmed": False, "suggested_threshold": None},
+            "More pairs would be needed to confirm it.",
+        ),
+        ({"one_place": ((3, 9),)}, "Classes that seem to be one place: 3 and 9."),
+    ],
+)
+def test_a_calibration_says_what_it_found(changes, ending):
+    text = _calibration(**changes).describe()
+    assert text.startswith("Of 4,000 control pairs")
+    assert "at most 0.092 %" in text
+    assert text.endswith(ending)

@@ -104,7 +104,7 @@ def test_a_value_out_of_range_is_named_with_its_path_and_what_was_found(tmp_path
     assert "\n" not in complaint
 
 
-@pytest.mark.parametrize("key", ["source", "source.root", "evaluation_sets[].ground_truth"])
+@pytest.mark.parametrize("key", ["source", "source.root", "evaluation_sets[].images"])
 def test_what_is_missing_is_named(tmp_path, key):
     content = copy.deepcopy(FULL)
     section = content
@@ -113,6 +113,45 @@ def test_what_is_missing_is_named(tmp_path, key):
         section = section[int(part) if part.isdigit() else part]
     del section[last]
     assert f"{key.replace('[]', '.0')}: must be given" in _complaint(tmp_path, content)
+
+
+@pytest.mark.parametrize("file_format", ["revisited", "oxford5k", "gldv2", "table", "folder"])
+def test_only_a_plain_folder_has_no_ground_truth(tmp_path, file_format):
+    bare = {"name": "mini", "images": "/eval/jpg", "format": file_format}
+    with_truth = bare | {"ground_truth": "/eval/truth"}
+    is_folder = file_format == "folder"
+    good, bad = (bare, with_truth) if is_folder else (with_truth, bare)
+    _load(tmp_path, FULL | {"evaluation_sets": [good]})
+    verb = "takes no" if is_folder else "needs"
+    complaint = _complaint(tmp_path, FULL | {"evaluation_sets": [bad]})
+    assert f"evaluation_sets.0: format {file_format} {verb} `ground_truth`" in complaint
+
+
+def test_an_evaluation_set_may_be_the_path_of_a_file(tmp_path, monkeypatch):
+    (tmp_path / "sets").mkdir()
+    own = {"name": "own", "images": "jpg", "ground_truth": "{source.root}/gnd.json"}
+    _write(tmp_path / "sets", own, "own.yaml")
+    content = FULL | {"evaluation_sets": ["sets/own.yaml", FULL["evaluation_sets"][0]]}
+    first, second = _load(tmp_path, content, "source.root=/moved").evaluation_sets
+    assert (first.name, second.name) == ("own", "mini")
+    assert first.images == tmp_path / "sets/jpg"
+    assert first.ground_truth == Path("/moved/gnd.json")
+    changed = _load(tmp_path, content, "evaluation_sets.0.images=/elsewhere").evaluation_sets[0]
+    assert changed.images == Path("/elsewhere")
+    monkeypatch.chdir(tmp_path / "sets")
+    named = _load(tmp_path, FULL, "evaluation_sets=[own.yaml]", "evaluation_sets.0.name=new")
+    assert (named.evaluation_sets[0].name, named.evaluation_sets[0].images) == ("new", first.images)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [(None, "no such"), ("- a", "expected"), ("a: b: c", "not readable as YAML: line 1")],
+)
+def test_a_file_of_an_evaluation_set_that_is_none_is_named(tmp_path, text, problem):
+    if text is not None:
+        _write(tmp_path, text, "own.yaml")
+    complaint = _complaint(tmp_path, FULL | {"evaluation_sets": ["own.yaml"]})
+    assert complaint.startswith(f"{tmp_path / 'own.yaml'}: {problem}")
 
 
 def test_every_problem_gets_a_line_of_its_own_that_names_the_file(tmp_path):

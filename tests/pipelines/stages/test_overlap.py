@@ -146,7 +146,7 @@ def test_a_broken_query_image_fails_its_unit_by_name(own_run, tmp_path, data, co
     path.write_bytes(data)
     reports = run.do("overlap")
     error = reports["tiny-001"].error.splitlines()[0]
-    assert error.startswith(f"GroundTruthError: {path}: {complaint}")
+    assert error.startswith(f"GroundTruthError: {path}: query other: {complaint}")
     assert error.endswith("replace the image")
     assert reports["tiny-000"].status is UnitStatus.DONE
 
@@ -188,4 +188,7 @@ def test_a_box_outside_the_image_fails_the_unit_with_the_box(own_run, tmp_path):
     content["gnd"][1]["bbx"] = [9000, 9000, 9100, 9100]
     path.write_text(json.dumps(content))
     error = run.do("overlap")["tiny-000"].error.splitlines()[0]
-    assert f"{tmp_path / 'eval/other.jpg'}: crop (9000.0, 9000.0, 9100.0, 9100.0)" in error
+    assert (
+        f"{tmp_path / 'eval/other.jpg'}: query other: crop (9000.0, 9000.0, 9100.0, 9100.0)"
+        in error
+    )

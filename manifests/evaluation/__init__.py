@@ -1,0 +1,1 @@
+"""Readers of evaluation sets, one file format each."""

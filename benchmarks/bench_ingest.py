@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -25,6 +26,7 @@ from manifests.gldv2_csv import member_path
 from pipelines.in_flight import InFlight
 from pipelines.settings import IngestSettings, SourceSettings
 from pipelines.stages.ingest import Scan
+from pipelines.units import Unit
 
 SIZES_PX = ((1024, 683), (1600, 1200))
 IMAGES_PER_SHARD = 40
@@ -66,27 +68,25 @@ def decode_all(tar: Path) -> None:
 
 
 def measure(root: Path, run_dir: Path, num_repeats: int) -> list[dict[str, object]]:
-    scans = {
-        check_md5: Scan(
-            run_dir, SourceSettings(root=root, check_md5=check_md5), IngestSettings(), 3600
-        )
-        for check_md5 in (True, False)
-    }
     results = []
-    for unit in scans[True].plan():
+    for unit in make_scan(root, run_dir, check_md5=True).plan():
         tar = root / str(unit.spec["shard"])
-
-        def scan(check_md5: bool, unit=unit) -> None:  # noqa: ANN001, FBT001
-            with InFlight(run_dir / "in_flight", {}) as in_flight:
-                scans[check_md5].run(unit, in_flight)
-
         ways = {
-            "bare_loop": lambda tar=tar: decode_all(tar),
-            "scan": lambda: scan(True),
-            "scan_without_md5": lambda: scan(False),
+            "bare_loop": partial(decode_all, tar),
+            "scan": partial(scan, make_scan(root, run_dir, check_md5=True), unit),
+            "scan_without_md5": partial(scan, make_scan(root, run_dir, check_md5=False), unit),
         }
         results.append(describe(tar, take_turns(ways, num_repeats)))
     return results
+
+
+def make_scan(root: Path, run_dir: Path, *, check_md5: bool) -> Scan:
+    return Scan(run_dir, SourceSettings(root=root, check_md5=check_md5), IngestSettings(), 3600)
+
+
+def scan(stage: Scan, unit: Unit) -> None:
+    with InFlight(stage.run_dir / "in_flight", {}) as in_flight:
+        stage.run(unit, in_flight)
 
 
 def take_turns(ways: dict[str, Callable[[], None]], num_repeats: int) -> dict[str, float]:

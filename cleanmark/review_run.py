@@ -1,6 +1,6 @@
 """Read from a run folder what the review app shows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,23 +10,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images import decode_image
+from curation.images import Box
 from curation.overlap import Candidate
 from curation.sift import extract_sift
 from curation.verification import verify_pair
 from manifests.arrow_schemas import CANDIDATES, IMAGES, VERDICTS
-from manifests.evaluation_sets import find_image, read_ground_truth
 from manifests.feature_store import FeatureStore
 from manifests.features import LocalFeatures
-from manifests.lineage import digest_file
+from manifests.lineage import digest_bytes
 from manifests.parquet_io import read_table
 from manifests.rows import CandidateSource, CandidateVerdict, PairReason
+from pipelines.evaluation_sets import locate_image, read_evaluation_set
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import RunFolderError, table_parts
 from pipelines.run_tables import open_features
 from pipelines.settings import EvaluationSetSettings
 from review_ui.evidence import (
-    EvidenceError,
     LandmarkClass,
     MatchPoints,
     Pair,
@@ -105,14 +104,10 @@ class RunMatchFinder:
         return MatchPoints(in_probe * [right - left, bottom - top] + [left, top], in_image)
 
     def _read_probe(self, query: Query, is_crop: bool) -> "_Probe":  # noqa: FBT001  (cached)
-        photograph = query.photograph
-        whole = read_photograph(photograph)
-        if not is_crop:
+        whole = read_photograph(query.photograph)
+        if query.box is None or not is_crop:
             return _Probe(extract_sift(whole.pixels, self._describe), (0.0, 0.0, 1.0, 1.0))
-        try:
-            crop = decode_image(photograph.path.read_bytes(), query.box)
-        except (OSError, ValueError) as error:
-            raise EvidenceError(f"Not readable: {error}") from error
+        crop = read_photograph(query.photograph, query.box)
         height, width = whole.pixels.shape[:2]
         box = turn_box(query.box, Shape(width, height, whole.exif_orientation))
         return _Probe(extract_sift(crop.pixels, self._describe), box)
@@ -123,7 +118,7 @@ class _Probe:
     """Features of a view of a query, and where the view lies in it, in shares."""
 
     features: LocalFeatures
-    box: tuple[float, ...]
+    box: Box
 
 
 _Images = Mapping[str, Mapping[str, Any]]
@@ -178,22 +173,24 @@ def _read_queries(
                 f"the candidates are of the evaluation set {name!r}, which the configuration does "
                 "not name any more; run the job again"
             )
-        for query in _list_queries(sets[name]):
-            queries[name, query.query_id] = query
+        ids = {query_id for eval_set, query_id in wanted if eval_set == name}
+        queries |= {(name, query.query_id): query for query in _list_queries(sets[name], ids)}
     missing = sorted(wanted - queries.keys())
     if missing:
         raise RunFolderError(
-            f"{sets[missing[0][0]].ground_truth}: has no query {missing[0][1]!r} any more; "
+            f"the evaluation set {missing[0][0]!r} has no query {missing[0][1]!r} any more; "
             "run the job again"
         )
     return queries
 
 
-def _list_queries(settings: EvaluationSetSettings) -> Iterable[Query]:
-    for query in read_ground_truth(settings.ground_truth, settings.name).queries:
-        path = find_image(settings.images, query.query_id)
-        photograph = Photograph(digest_file(path), path, 0, path.stat().st_size)
-        yield Query(settings.name, query.query_id, photograph, query.box)
+def _list_queries(settings: EvaluationSetSettings, wanted: Collection[str]) -> Iterable[Query]:
+    for query in read_evaluation_set(settings).queries:
+        if query.query_id in wanted:
+            stored = locate_image(settings, query.image_name)
+            sha256 = digest_bytes(stored.read())
+            photograph = Photograph(sha256, stored.path, stored.offset, stored.num_bytes)
+            yield Query(settings.name, query.query_id, photograph, query.box)
 
 
 def _make_pair(

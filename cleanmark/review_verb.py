@@ -20,6 +20,7 @@ from cleanmark.review import (
     verify_review,
 )
 from cleanmark.review_error import ReviewError
+from curation.shards import ShardError
 from manifests.evaluation_sets import GroundTruthError
 from manifests.parquet_io import TableError
 from review_ui.access import AccessSettings
@@ -30,7 +31,8 @@ from review_ui.routes.people import make_link
 from review_ui.votes import ConflictError
 
 _BAD_INPUT = (
-    ConflictError, DatabaseError, EventFileError, GroundTruthError, PeopleError, TableError,
+    ConflictError, DatabaseError, EventFileError, GroundTruthError, PeopleError, ShardError,
+    TableError,
 )  # fmt: skip
 
 

@@ -113,8 +113,7 @@ def _describe_query(review: Review, pair: Pair) -> QueryOut | None:
     if pair.query is None:
         return None
     try:
-        left, top, right, bottom = review.pictures.find_box(pair.query)
-        box = (left, top, right, bottom)
+        box = review.pictures.find_box(pair.query)
     except EvidenceError:
         # The picture itself will say in its place what is wrong with it.
         box = None

@@ -43,12 +43,20 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Query:
-    """An evaluation query; `box` is x1, y1, x2, y2 in pixels of the stored photograph."""
+    """An evaluation query.
+
+    Attributes:
+        eval_set: name of the evaluation set.
+        query_id: the query.
+        photograph: the query's image.
+        box: the part that is asked for, x1, y1, x2, y2 in pixels of the stored photograph; None
+            for the whole of it.
+    """
 
     eval_set: str
     query_id: str
     photograph: Photograph
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,8 @@ class Pair:
         if self.query is None:
             asked: list[object] = [self.candidate.query_id, self.candidate.landmark_id]
         else:
-            asked = [self.query.photograph.sha256, list(self.query.box)]
+            box = self.query.box
+            asked = [self.query.photograph.sha256, None if box is None else list(box)]
         return digest_json(["pair", self.candidate.eval_set, asked, self.image.sha256])
 
     @cached_property

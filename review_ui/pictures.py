@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from curation.images import DecodedImage, ImageError, decode_image, resize_long_side
+from curation.images import Box, DecodedImage, ImageError, decode_image, resize_long_side
 from curation.shards import ShardError, read_bytes
 from manifests.lineage import digest_bytes
 from review_ui.evidence import EvidenceError, Photograph, Query
@@ -37,8 +37,12 @@ class Shape(NamedTuple):
     orientation: int | None
 
 
-def read_photograph(photograph: Photograph) -> DecodedImage:
-    """Read and decode a photograph, after making sure that it is still the same one.
+def read_photograph(photograph: Photograph, crop_px: Box | None = None) -> DecodedImage:
+    """Read and decode a photograph or a part of it, if it is still the same file.
+
+    Args:
+        photograph: which.
+        crop_px: x1, y1, x2, y2 in pixels of the stored photograph.
 
     Raises:
         EvidenceError: the file is gone, is another one now, or does not decode.
@@ -47,12 +51,12 @@ def read_photograph(photograph: Photograph) -> DecodedImage:
         data = read_bytes(photograph.path, photograph.offset, photograph.num_bytes)
         if digest_bytes(data) != photograph.sha256:
             raise EvidenceError("The file is not the one that the run has read.")
-        return decode_image(data)
+        return decode_image(data, crop_px)
     except (ShardError, ImageError) as error:
         raise EvidenceError(f"Not readable: {error}") from error
 
 
-def turn_box(box: tuple[float, float, float, float], shape: Shape) -> tuple[float, ...]:
+def turn_box(box: Box, shape: Shape) -> Box:
     """Where a box of the stored photograph lies in the upright one.
 
     Args:
@@ -119,13 +123,13 @@ class PictureStore:
             self._shapes[photograph.picture_id] = shape
         return shape
 
-    def find_box(self, query: Query) -> tuple[float, ...]:
-        """The query's box in its upright photograph, in shares of width and height.
+    def find_box(self, query: Query) -> Box | None:
+        """The query's box in its upright photograph, in shares of width and height, if it has one.
 
         Raises:
             EvidenceError: its file cannot be shown.
         """
-        return turn_box(query.box, self.find_shape(query.photograph))
+        return None if query.box is None else turn_box(query.box, self.find_shape(query.photograph))
 
     def _keep(self, key: tuple[str, PictureSize], data: bytes, shape: Shape) -> None:
         with self._lock:

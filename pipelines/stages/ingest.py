@@ -7,7 +7,7 @@ decoding of four million photographs.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import pyarrow.compute as pc
@@ -43,6 +43,12 @@ from pipelines.units import Counts, Unit, make_unit
 Row = dict[str, Any]
 MISSING = "missing.parquet"
 """The part of the table `images` with what no shard holds."""
+_SUFFIXES_OF = {
+    "JPEG": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+}
 _NOT_DECODED = dict.fromkeys(("width", "height", "phash", "exif_orientation"))
 
 
@@ -56,7 +62,7 @@ class Scan:
     timeout_seconds: float
 
     name: ClassVar[str] = "ingest.scan"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -226,7 +232,8 @@ def _decode(data: bytes, member_name: str) -> Row:
 
 
 def _list_notes(image_format: str, note: str | None, member_name: str) -> Iterator[str]:
-    if image_format != "JPEG":
-        yield f"{image_format} inside {Path(member_name).suffix or 'a file without extension'}"
+    suffix = PurePosixPath(member_name).suffix
+    if suffix.lower() not in _SUFFIXES_OF[image_format]:
+        yield f"{image_format} inside {suffix or 'a file without extension'}"
     if note is not None:
         yield note

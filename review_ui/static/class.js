@@ -34,6 +34,8 @@ function record(decision) {
 
 for (const button of document.querySelectorAll("[data-class-decision]")) {
   button.addEventListener("click", () => decideOpen(button.dataset.classDecision));
+  // Until here a click would have been lost.
+  button.disabled = false;
 }
 element("class-undo").addEventListener("click", takeBack);
 outbox.on("recorded", () => {

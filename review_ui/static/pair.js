@@ -78,7 +78,9 @@ function answer(decision) {
   setMine(item, decision);
   page.announce(`Recorded: ${decision}.`);
   page.pulse(decision);
-  advance();
+  // Whoever settles disputes votes first, then sees who said what, on the same pair.
+  if (element("show").value === "disputed") page.showStanding(shown.standing, item);
+  else advance();
 }
 
 function advance() {

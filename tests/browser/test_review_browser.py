@@ -118,7 +118,6 @@ def test_a_disputed_pair_is_settled_by_a_lead(open_page, world, store, screensho
     expect(lea.locator("#settle")).to_be_hidden()
     lea.keyboard.press("u")
     _saved(lea)
-    _press(lea, "ArrowLeft")
     expect(lea.locator("#said")).to_have_text("ana: same · ben: different · disputed")
     lea.screenshot(path=screenshots / "disputed.png")
     lea.get_by_placeholder("Why (optional)").fill("the same arch")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curation.images import decode_image, resize_long_side, to_grey
-from curation.perceptual_hash import hamming_distance, perceptual_hash
+from curation.perceptual_hash import hamming_distance, perceptual_hash, shrink_to_square
 
 HASHES = st.integers(0, 2**64 - 1).map(lambda number: f"{number:016x}")
 
@@ -107,3 +107,31 @@ def test_hamming_distance_counts_differing_bits(hash_a, hash_b):
 def test_what_is_no_hash_is_refused(digits):
     with pytest.raises(ValueError, match=digits or "''"):
         hamming_distance("0" * 16, digits)
+
+
+def slow_shrink(grey, side):
+    """Every pixel spread over the cells by the share of its area, in exact fractions."""
+    height, width = grey.shape
+    rows, columns = (_shares(length, side) for length in (height, width))
+    return rows @ grey.astype(float) @ columns.T
+
+
+def _shares(length, side):
+    cells, pixels = np.arange(side)[:, None], np.arange(length)[None, :]
+    overlap = np.minimum((cells + 1) * length, (pixels + 1) * side) - np.maximum(
+        cells * length, pixels * side
+    )
+    return np.maximum(overlap, 0) / length
+
+
+@given(st.integers(8, 60), st.integers(8, 60), st.integers(1, 8), st.integers(0, 999))
+def test_shrinking_to_a_square_averages_areas(height, width, side, seed):
+    grey = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    small = shrink_to_square(grey, side)
+    assert small.shape == (side, side)
+    assert (small == np.round(small)).all()
+    np.testing.assert_allclose(small, slow_shrink(grey, side), atol=0.5 + 1e-9)
+
+
+def test_a_picture_smaller_than_the_square_is_enlarged():
+    assert (shrink_to_square(np.full((5, 90), 77, np.uint8), 32) == 77).all()

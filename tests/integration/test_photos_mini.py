@@ -71,6 +71,49 @@ def test_broken_files_are_named_with_their_statuses(score, photos_run):
         assert f"{member}: {status}" in photos_run[1]
 
 
+def test_every_member_has_a_row_and_the_broken_ones_a_reason(photos_run, photos_root):
+    """What was planted: 146 photographs, of which one is cut short and one is a web page."""
+    run, _ = photos_run
+    with (photos_root / "truth.csv").open(newline="") as stream:
+        planted = {row["image_id"]: row["planted"] for row in csv.DictReader(stream)}
+    rows = {row["image_id"]: row for row in run.rows("images")}
+    assert len(rows) == len(run.rows("images")) == 146
+    assert rows.keys() == planted.keys()
+    broken = {i: (row["status"], row["reason"]) for i, row in rows.items() if row["status"] != "ok"}
+    assert sorted(status for status, _ in broken.values()) == ["not_an_image", "truncated"]
+    for image_id, (status, reason) in broken.items():
+        is_page = status == "not_an_image"
+        what = "broken: not an image" if is_page else "broken: truncated JPEG"
+        assert planted[image_id] == what
+        expected = "it begins with b'<" if is_page else "begins as JPEG but does not decode"
+        assert expected in reason
+
+
+def test_a_wrong_extension_is_kept_and_noted(photos_run):
+    """The first bytes decide what a file is, whatever the row says."""
+    run, _ = photos_run
+    signatures = {b"\x89PNG": "PNG inside .jpg", b"GIF8": "GIF inside .jpg", b"RIFF": "WEBP inside"}
+    for row in run.rows("images"):
+        with (run.config.source.root / row["shard"]).open("rb") as shard:
+            shard.seek(row["offset"])
+            note = signatures.get(shard.read(4))
+        assert (note is not None) == ("inside" in (row["reason"] or ""))
+        assert note is None or (row["status"] == "ok" and note in row["reason"])
+
+
+def test_the_ledger_adds_up_stage_by_stage(photos_run):
+    run, _ = photos_run
+    images, verdicts = run.rows("images"), run.rows("verdicts")
+    usable = {row["image_id"] for row in images if row["status"] == "ok"}
+    assert {row["image_id"] for row in verdicts} == usable
+    kept = {row["image_id"] for row in verdicts if row["kept"]}
+    removed = run.manifest_rows("removed")
+    assert len(removed) == len({row["image_id"] for row in removed}) == len(images) - len(kept)
+    assert {row["image_id"] for row in run.manifest_rows("gldv2_clean")} == kept
+    assert all(row["reason"] for row in (*verdicts, *removed))
+    assert {row["image_id"] for row in removed} | kept == {row["image_id"] for row in images}
+
+
 def test_every_file_is_accounted_for(photos_run):
     run, _ = photos_run
     manifest = read_manifest(run.run_dir / "manifests/manifest.json")

@@ -97,6 +97,33 @@ def test_what_the_decoder_says_is_recorded(tmp_path, data, status, reason):
 
 
 @pytest.mark.parametrize(
+    ("image", "file_format", "note"),
+    [
+        (make_texture(1), "JPEG", None),
+        (make_texture(1), "PNG", "PNG inside .jpg"),
+        (make_texture(1), "WEBP", "WEBP inside .jpg"),
+        (make_texture(1).convert("CMYK"), "JPEG", "converted from CMYK"),
+        (make_texture(1).convert("L"), "JPEG", "converted from L"),
+        (make_texture(1).convert("I;16"), "PNG", "PNG inside .jpg; converted from 16-bit grey"),
+    ],
+)
+def test_a_wrong_extension_and_an_unusual_mode_are_kept_and_noted(
+    tmp_path, image, file_format, note
+):
+    row = _ingest_one(tmp_path, member_path(A), encode(image, file_format))
+    assert (row["status"], row["reason"]) == ("ok", note)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "suffix", "note"),
+    [("PNG", "png", None), ("JPEG", "png", "JPEG inside .png"), ("JPEG", "JPEG", None)],
+)
+def test_an_extension_is_wrong_only_for_its_own_format(tmp_path, file_format, suffix, note):
+    row = _ingest_one(tmp_path, f"{A}.{suffix}", encode(make_texture(1), file_format))
+    assert (row["status"], row["reason"]) == ("ok", note)
+
+
+@pytest.mark.parametrize(
     ("member_name", "data", "reason"),
     [
         (f"../{A}.jpg", GOOD, "a path that leaves the archive"),

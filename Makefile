@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types format bench browser docs clean
+.PHONY: help setup demo test test-slow test-browser test-postgres axe review-picture lint types format bench browser docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,21 @@ test: $(INSTALLED)  ## the tests that run anywhere in minutes
 
 test-slow: $(INSTALLED)  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
+
+test-browser: $(INSTALLED)  ## the review app in real Chromium (see `make browser`, `make axe`)
+	$(BIN)/python -m pytest tests/browser -m browser
+
+test-postgres: $(INSTALLED)  ## the review's store on a PostgreSQL from Debian (needs root)
+	apt-get update -qq && apt-get install -y -qq postgresql
+	tests/with_postgres.sh $(BIN)/python -m pytest tests/review_ui -k postgresql
+
+axe:  ## axe-core from the npm registry, for the browser tests
+	npm install --silent --no-save --no-package-lock --ignore-scripts \
+		--prefix tests/browser axe-core@4.14.1
+
+review-picture: $(INSTALLED)  ## docs/review.png, from the run of `make demo`
+	test -f demo/run/manifests/manifest.json || $(BIN)/cleanmark demo --out demo
+	$(BIN)/python tests/browser/take_picture.py demo/run docs/review.png
 
 lint: $(INSTALLED)  ## style, import rules and generated documents
 	$(BIN)/ruff check .

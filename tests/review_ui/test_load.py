@@ -125,7 +125,7 @@ def _count(voters):
 
 
 def _check_log(path, voters):
-    """Every acknowledged vote is in the log, at the place that was told, and none is there twice."""
+    """Every acknowledged vote is in the log, at the place that was told, and none is twice."""
     events = read_events(path)
     positions = {event.event_id: event.position for event in events}
     assert len(positions) == len(events)
@@ -179,6 +179,4 @@ def test_no_acknowledged_vote_is_lost_when_the_server_is_killed(own_run):
 @pytest.mark.slow
 @pytest.mark.parametrize("num_kills", [0, 3])
 def test_twenty_reviewers_for_a_minute(own_run, num_kills):
-    num_votes = _hold(own_run.run_dir, 20, lambda _: time.sleep(60), num_kills)
-    print(f"{num_votes} votes acknowledged")
-    assert num_votes > 0
+    assert _hold(own_run.run_dir, 20, lambda _: time.sleep(60), num_kills) > 0

@@ -10,7 +10,7 @@ PHOTOS ?=
 .PHONY: help setup demo test test-slow test-browser test-postgres axe review-picture lint types format bench browser docs clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(INSTALLED)  ## make .venv with everything in the versions of constraints.txt
 
@@ -42,7 +42,7 @@ axe:  ## axe-core from the npm registry, for the browser tests
 
 review-picture: $(INSTALLED)  ## docs/review.png, from the run of `make demo`
 	test -f demo/run/manifests/manifest.json || $(BIN)/cleanmark demo --out demo
-	$(BIN)/python tests/browser/take_picture.py demo/run docs/review.png
+	PYTHONPATH=.:tests $(BIN)/python -m take_review_picture demo/run docs/review.png
 
 lint: $(INSTALLED)  ## style, import rules and generated documents
 	$(BIN)/ruff check .

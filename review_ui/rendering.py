@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.templating import Jinja2Templates
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.status import HTTP_303_SEE_OTHER
 
 from manifests.lineage import CODE_VERSION
@@ -17,7 +17,7 @@ STATIC = Path(__file__).parent / "static"
 
 _TEMPLATES = Jinja2Templates(
     env=Environment(
-        loader=PackageLoader("review_ui"),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(["html.j2"], default=True),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,10 +1,13 @@
-"""The app on a socket of its own, in a thread of this process."""
+"""The app on a socket of its own, in a thread of this process; and the browser that visits it."""
 
+import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
@@ -13,6 +16,14 @@ from review_ui.app import create_app
 from review_ui.people import People, Role
 from review_ui.review import Review
 from review_ui.rules import RuleSettings
+
+CHROMIUM = Path(os.environ.get("CLEANMARK_CHROMIUM", "/usr/bin/chromium"))
+PATIENCE_SECONDS = 30.0
+# Root has no sandbox; the others keep Chromium from asking hosts of its own for anything.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,3 +53,14 @@ def serve_review(world, store, rule: RuleSettings | None = None) -> Iterator[Ser
         finally:
             server.should_exit = True
             thread.join(timeout=30)
+
+
+def wait_for(page, expression, argument=None):
+    """Wait until a script's expression holds.
+
+    Playwright's own way runs `eval` in the page, which the app's policy forbids, rightly.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() < deadline, f"never came true: {expression}"
+        page.wait_for_timeout(15)

@@ -50,8 +50,8 @@ async function refreshOutcomes() {
   const response = await fetch(location.href, { credentials: "same-origin" }).catch(() => null);
   if (!response?.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  for (const id of ["outcomes", "queries"]) {
-    const [old, now] = [element(id), fresh.getElementById(id)];
-    if (old && now) old.closest("section").replaceWith(now.closest("section"));
+  for (const section of [".hero", "section:has(#outcomes)", "section:has(#queries)"]) {
+    const [old, now] = [document.querySelector(section), fresh.querySelector(section)];
+    if (old && now) old.replaceWith(now);
   }
 }

@@ -18,7 +18,7 @@ const page = new PairPage();
 let index = Math.max(0, items.findIndex((item) => item.pair_id === first?.pair_id));
 let shown = null;
 
-function numWaiting() {
+function countWaiting() {
   for (const parcel of outbox.waiting()) {
     for (const vote of parcel.body.votes) {
       const item = items.find((other) => other.pair_id === vote.pair_id);
@@ -79,8 +79,10 @@ function answer(decision) {
   page.announce(`Recorded: ${decision}.`);
   page.pulse(decision);
   // Whoever settles disputes votes first, then sees who said what, on the same pair.
-  if (element("show").value === "disputed") page.showStanding(shown.standing, item);
-  else advance();
+  if (element("show").value === "disputed") {
+    page.showStanding(shown.standing, item);
+    page.showCount(index, items.length, progress);
+  } else advance();
 }
 
 function advance() {
@@ -228,6 +230,6 @@ outbox.on("refused", (body, error) => page.tell(`Not recorded: ${error.message}`
 
 page.listClasses();
 if (first) remember(first);
-numWaiting();
+countWaiting();
 if (items.length) show(index);
 else finish();

@@ -4,18 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from review_server import serve_review
+from review_server import CHROMIUM, CHROMIUM_ARGUMENTS, serve_review
 from review_world import make_world
 
 from review_ui.database import open_database, sqlite_url
 from review_ui.people import Role
 from review_ui.votes import EventStore
-
-CHROMIUM = Path(os.environ.get("CLEANMARK_CHROMIUM", "/usr/bin/chromium"))
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +19,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
 

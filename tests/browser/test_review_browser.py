@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import expect
+from review_server import wait_for
 from review_world import NUM_PAIRS
 
 from manifests.rows import Decision
@@ -21,10 +22,11 @@ def _begin(page, address="/review"):
 
 def _ready(page):
     """Wait until the photographs of the pair are there."""
-    page.wait_for_function(
+    wait_for(
+        page,
         "[...document.querySelectorAll('.panel img')]"
         ".every(i => !i.getAttribute('src') || i.classList.contains('ready'))"
-        " && document.getElementById('title').textContent.trim() !== ''"
+        " && document.getElementById('title').textContent.trim() !== ''",
     )
 
 
@@ -36,10 +38,11 @@ def _press(page, key):
     """Press a key that leads to another pair, and wait for it."""
     before = _shown(page)
     page.keyboard.press(key)
-    page.wait_for_function(
+    wait_for(
+        page,
         "before => document.body.classList.contains('is-finished')"
         " || new URL(location.href).searchParams.get('pair') !== before",
-        arg=before,
+        before,
     )
     if not page.evaluate("document.body.classList.contains('is-finished')"):
         _ready(page)
@@ -167,7 +170,7 @@ def test_a_reload_in_the_middle_loses_nothing(open_page, store):
     page.keyboard.press("s")
     page.reload()
     _ready(page)
-    page.wait_for_function("localStorage.getItem('cleanmark-outbox:ana') === '[]'")
+    wait_for(page, "localStorage.getItem('cleanmark-outbox:ana') === '[]'")
     assert len(_decisions(store, "ana")) == 4
     assert shown is not None
     assert store.verify() == []
@@ -208,7 +211,7 @@ def test_lines_are_drawn_and_switched_off_by_a_key(open_page):
       for (let i = 3; i < data.length; i += 4) if (data[i]) drawn += 1;
       return drawn;
     }"""
-    page.wait_for_function(f"({count})() > 3000")
+    wait_for(page, f"({count})() > 3000")
     lines = page.evaluate(count)
     page.keyboard.press("l")
     points = page.evaluate(count)

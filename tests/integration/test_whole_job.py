@@ -236,7 +236,10 @@ def test_a_killed_job_leaves_no_process_and_ends_in_the_same_bytes(cut_up, tmp_p
 @pytest.mark.parametrize(
     ("change", "redone"),
     [
-        ({"clean": {"min_verified_neighbours": 3}}, ["clean", "clean.calibrate", "overlap", "emit"]),
+        (
+            {"clean": {"min_verified_neighbours": 3}},
+            ["clean", "clean.calibrate", "overlap", "emit"],
+        ),
         ({"emit": {"policy": "strict"}}, ["emit"]),
         ({"runner": {"workers": 2}}, []),
     ],

@@ -6,11 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from browser.conftest import ARGUMENTS, CHROMIUM
-from review_server import serve_review
+from review_server import CHROMIUM, CHROMIUM_ARGUMENTS, serve_review, wait_for
 
 from cleanmark.review_run import read_review_run
 from pipelines.run_folder import read_config
@@ -19,8 +15,7 @@ from review_ui.people import Role
 from review_ui.votes import EventStore
 
 WINDOW = {"width": 1280, "height": 820}
-NUM_COLOURS = 256
-NUM_DECIDED = 26
+NUM_DECIDED = 34
 """So many pairs further on, another class shows, and the progress has something to show."""
 
 
@@ -31,7 +26,7 @@ def take_picture(run_dir: Path, target: Path) -> None:
         world = read_review_run(run_dir, read_config(run_dir))
         shot = Path(folder) / "shot.png"
         with serve_review(world, EventStore(engine)) as served, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
             page = browser.new_page(viewport=WINDOW)
             page.goto(served.invite("ana", Role.LEAD))
             page.wait_for_url(f"{served.origin}/")
@@ -39,8 +34,7 @@ def take_picture(run_dir: Path, target: Path) -> None:
             page.screenshot(path=shot)
             browser.close()
         engine.dispose()
-        # A quarter of the size, and nobody sees a difference.
-        Image.open(shot).convert("RGB").quantize(NUM_COLOURS).save(target, optimize=True)
+        Image.open(shot).convert("RGB").save(target, optimize=True)
 
 
 def _show_pair(page: Page, origin: str) -> None:
@@ -48,7 +42,7 @@ def _show_pair(page: Page, origin: str) -> None:
     for _ in range(NUM_DECIDED):
         page.wait_for_load_state("networkidle")
         page.keyboard.press("s")
-        page.wait_for_function("document.getElementById('saved').textContent === 'Saved'")
+        wait_for(page, "document.getElementById('saved').textContent === 'Saved'")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(500)
 

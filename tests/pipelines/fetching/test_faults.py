@@ -243,7 +243,8 @@ def test_connections_to_a_host_are_limited_and_reused(server, fetching):
     for path in server.files:
         server.always[path] = Fault(pause_each_block=0.01)
     assert fetching().problems == ()
-    assert server.most_open == 3
+    # On a busy machine the third may come when the first is done; more than three may never come.
+    assert 1 < server.most_open <= 3
     assert server.num_connections <= 2 * 3
 
 

@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# A relative path in PHOTOS counts from here: make match PHOTOS=../photos/gldv2_mini
+# Photographs for `make bench`, in GLDv2's layout: make bench PHOTOS=../photos/gldv2_mini
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
@@ -60,8 +60,15 @@ docs: $(INSTALLED)  ## regenerate the generated documents
 	$(BIN)/python -m manifests.data_dictionary docs/data_dictionary.md
 	$(BIN)/python -m pipelines.config_reference docs/configuration.md
 
-bench: $(INSTALLED)  ## measure; JSON into benchmarks/results/
-	$(BIN)/python -m benchmarks.run_all $(if $(PHOTOS),--photos $(PHOTOS))
+bench: $(INSTALLED)  ## measure everything, JSON into benchmarks/results/; PHOTOS=DIR for real photographs
+	mkdir -p benchmarks/results
+	test -f demo/run/manifests/manifest.json || $(BIN)/cleanmark demo --out demo
+	for script in benchmarks/bench_*.py; do \
+		photos="$(PHOTOS)"; grep -q -- --photos $$script || photos=; \
+		name=$$(basename $$script .py); echo $$name; \
+		$(BIN)/python $$script $${photos:+--photos "$$photos"} \
+			> benchmarks/results/$$name.json || exit 1; \
+	done
 
 browser:  ## Debian packages for the browser tests (needs root)
 	apt-get update -qq && apt-get install -y -qq chromium chromium-driver

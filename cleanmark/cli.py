@@ -291,5 +291,8 @@ def _print_outcome(console: Console, settings: RunConfig, run_dir: Path) -> None
         print_next(
             console,
             f"{manifest.pending} candidates wait for a decision; nothing is removed without one:",
-            [(f"cleanmark emit {run_dir} --decisions FILE", "apply decisions (docs/decisions.md)")],
+            [
+                (f"cleanmark review {run_dir}", "decide in the browser (docs/review.md)"),
+                (f"cleanmark emit {run_dir} --decisions FILE", "or apply a file of decisions"),
+            ],
         )

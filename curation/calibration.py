@@ -14,6 +14,7 @@ from itertools import combinations
 
 from pydantic import Field
 
+from manifests.manifest_json import CalibrationResult
 from manifests.rows import PairVerdict
 from manifests.strict_model import StrictModel
 
@@ -63,37 +64,6 @@ class ControlPair:
         return a, b
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What the control pairs say of the threshold.
-
-    Attributes:
-        num_pairs: control pairs verified, without those of `one_place`.
-        num_accepted: of these, accepted.
-        one_place: pairs of classes that seem to be one place: at least two accepted control pairs
-            without a common image. Chance does not strike one pair of classes twice. For people
-            to look at; they say nothing of the threshold.
-        rate_low: lower end of the interval of the accept rate (Clopper and Pearson 1934).
-        rate_high: its upper end.
-        max_chance_inliers: most inliers of any rejected control pair.
-        threshold: the configured one.
-        confirmed: whether `rate_high` is within the limit.
-        suggested_threshold: the configured one if confirmed, else the smallest that would be, or
-            None when no threshold would: then more control pairs are needed, or a person must look
-            at the accepted ones.
-    """
-
-    num_pairs: int
-    num_accepted: int
-    one_place: tuple[tuple[int, int], ...]
-    rate_low: float
-    rate_high: float
-    max_chance_inliers: int
-    threshold: int
-    confirmed: bool
-    suggested_threshold: int | None
-
-
 def choose_control_pairs(
     images: Collection[ControlImage], settings: CalibrationSettings
 ) -> list[tuple[ControlImage, ControlImage]]:
@@ -122,7 +92,7 @@ def choose_control_pairs(
 
 def calibrate(
     pairs: Sequence[ControlPair], threshold: int, settings: CalibrationSettings
-) -> Calibration:
+) -> CalibrationResult:
     """Estimate the accept rate of control pairs at the threshold, and judge the threshold.
 
     Args:
@@ -136,7 +106,7 @@ def calibrate(
     rejected = [pair.num_inliers for pair in controls if not pair.is_accepted]
     low, high = estimate_rate(len(accepted), len(controls), settings.confidence)
     confirmed = high <= settings.max_false_accept_rate
-    return Calibration(
+    return CalibrationResult(
         num_pairs=len(controls),
         num_accepted=len(accepted),
         one_place=tuple(sorted(one_place)),

@@ -38,12 +38,27 @@ class RemovedClass(StrictModel):
 
 
 class CalibrationResult(StrictModel):
-    """What pairs of different classes say of the threshold on inliers."""
+    """What pairs of images of different classes say of the threshold on inliers.
+
+    Attributes:
+        num_pairs: control pairs verified, without those of `one_place`.
+        num_accepted: of these, accepted.
+        one_place: pairs of classes that seem to be one place: at least two accepted control pairs
+            without a common image. Chance does not strike one pair of classes twice. For people
+            to look at; they say nothing of the threshold.
+        rate_low: lower end of the interval of the accept rate (Clopper and Pearson 1934).
+        rate_high: its upper end.
+        max_chance_inliers: most inliers of any rejected control pair.
+        threshold: the configured one.
+        confirmed: whether `rate_high` is within the limit.
+        suggested_threshold: the configured one if confirmed, else the smallest that would be, or
+            None when no threshold would: then more control pairs are needed, or a person must look
+            at the accepted ones.
+    """
 
     num_pairs: int
     num_accepted: int
     one_place: tuple[tuple[int, int], ...]
-    """Pairs of classes that seem to be one place; they are not among the pairs counted."""
     rate_low: float
     rate_high: float
     max_chance_inliers: int

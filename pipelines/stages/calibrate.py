@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from curation.calibration import (
-    Calibration,
     ControlImage,
     ControlPair,
     calibrate,
@@ -18,6 +17,7 @@ from curation.calibration import (
 )
 from curation.verification import CascadeSettings, verify_pair
 from manifests.arrow_schemas import CONTROLS, VERDICTS
+from manifests.manifest_json import CalibrationResult
 from manifests.parquet_io import read_table, write_rows
 from manifests.rows import PairVerdict
 from pipelines.in_flight import InFlight
@@ -104,7 +104,7 @@ class Calibrate:
         }
 
 
-def read_calibration(run_dir: Path, settings: VerifySettings) -> Calibration | None:
+def read_calibration(run_dir: Path, settings: VerifySettings) -> CalibrationResult | None:
     """What the control pairs of a run say; None when it has none."""
     if not output_digests(run_dir, Calibrate.name):
         return None

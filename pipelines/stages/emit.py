@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from curation.calibration import Calibration
 from curation.class_index import choose_val_images, index_classes
 from curation.removal_policies import (
     CandidateKey,
@@ -19,7 +18,6 @@ from manifests.arrow_schemas import CANDIDATES, IMAGES, MANIFEST, REMOVED
 from manifests.gldv2_csv import write_train_clean_csv
 from manifests.lineage import CODE_VERSION, digest_file, digest_json
 from manifests.manifest_json import (
-    CalibrationResult,
     Manifest,
     ManifestCounts,
     RemovedClass,
@@ -184,7 +182,7 @@ class Emit:
                 )
                 for removal in plan.removals
             ),
-            calibration=_describe_calibration(read_calibration(self.run_dir, self.verify)),
+            calibration=read_calibration(self.run_dir, self.verify),
             ties=tuple(f"{tie.query.eval_set}/{tie.query.query_id}" for tie in plan.ties),
             pending=len(plan.pending),
             unmatched_decisions=len(plan.unmatched),
@@ -215,10 +213,6 @@ class _Totals:
     def _count(self, table: str, splits: tuple[str, ...]) -> SplitCounts:
         cells = {k: n for k, n in self._kept.items() if k[0] == table and k[1] in splits}
         return SplitCounts(images=sum(cells.values()), classes=len({k[2] for k in cells}))
-
-
-def _describe_calibration(found: Calibration | None) -> CalibrationResult | None:
-    return None if found is None else CalibrationResult(**asdict(found))
 
 
 def _evidence_by_class(plan: RemovalPlan) -> dict[int, tuple[str, str]]:

@@ -1,67 +1,14 @@
 import copy
-import typing
 from pathlib import Path
 
 import pytest
-import yaml
+from config_files import FULL, PATHS, complain, load_job, read_value, with_value, write_config
 
-from pipelines.config_reference import list_settings
-from pipelines.run_config import ConfigError, RunConfig, check_paths, dump_config, load_config
-
-FULL = {
-    "source": {"root": "/data"},
-    "evaluation_sets": [{"name": "mini", "images": "/eval/jpg", "ground_truth": "/eval/gnd.json"}],
-    "truth": {"images": "/data/truth.csv", "overlap": "/data/overlap.csv"},
-}
-PATHS = (
-    "source.root",
-    "evaluation_sets[].images",
-    "evaluation_sets[].ground_truth",
-    "truth.images",
-    "truth.overlap",
-)
-
-
-def _write(folder, content, name="job.yaml"):
-    path = folder / name
-    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    return path
-
-
-def _load(tmp_path, content, *overrides):
-    return load_config(_write(tmp_path, content), overrides)
-
-
-def _complaint(tmp_path, content, *overrides):
-    with pytest.raises(ConfigError) as caught:
-        _load(tmp_path, content, *overrides)
-    return str(caught.value)
-
-
-def _with(content, dotted, value):
-    """A copy of `content` with one more value; `a[].b` is in the first item of the list `a`."""
-    content = copy.deepcopy(content)
-    section = content
-    *parents, last = dotted.split(".")
-    for part in parents:
-        name = part.removesuffix("[]")
-        section = section.setdefault(name, {})
-        section = section[0] if part != name else section
-    section[last] = value
-    return content
-
-
-def _read(config, dotted):
-    value = config
-    for part in dotted.split("."):
-        name = part.removesuffix("[]")
-        value = getattr(value, name)
-        value = value[0] if part != name else value
-    return value
+from pipelines.run_config import ConfigError, check_paths, load_config
 
 
 def test_a_file_with_only_a_source_is_a_job(tmp_path):
-    config = _load(tmp_path, {"source": {"root": "/data"}})
+    config = load_job(tmp_path, {"source": {"root": "/data"}})
     assert config.source.root == Path("/data")
     assert config.evaluation_sets == ()
     assert config.truth is None
@@ -78,7 +25,7 @@ def test_a_file_with_only_a_source_is_a_job(tmp_path):
     ],
 )
 def test_an_unknown_key_is_named_by_its_path(tmp_path, key):
-    complaint = _complaint(tmp_path, _with(FULL, key, 1))
+    complaint = complain(tmp_path, with_value(FULL, key, 1))
     where = f"{tmp_path / 'job.yaml'}: {key.replace('[]', '.0')}"
     assert complaint == f"{where}: there is no such setting; see docs/configuration.md"
 
@@ -98,7 +45,7 @@ def test_an_unknown_key_is_named_by_its_path(tmp_path, key):
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_path_and_what_was_found(tmp_path, key, value):
-    complaint = _complaint(tmp_path, _with(FULL, key, value))
+    complaint = complain(tmp_path, with_value(FULL, key, value))
     assert complaint.startswith(f"{tmp_path / 'job.yaml'}: {key.replace('[]', '.0')}: ")
     assert complaint.endswith(f"(found {value!r})")
     assert "\n" not in complaint
@@ -112,7 +59,7 @@ def test_what_is_missing_is_named(tmp_path, key):
     for part in parents:
         section = section[int(part) if part.isdigit() else part]
     del section[last]
-    assert f"{key.replace('[]', '.0')}: must be given" in _complaint(tmp_path, content)
+    assert f"{key.replace('[]', '.0')}: must be given" in complain(tmp_path, content)
 
 
 @pytest.mark.parametrize("file_format", ["revisited", "oxford5k", "gldv2", "table", "folder"])
@@ -121,25 +68,25 @@ def test_only_a_plain_folder_has_no_ground_truth(tmp_path, file_format):
     with_truth = bare | {"ground_truth": "/eval/truth"}
     is_folder = file_format == "folder"
     good, bad = (bare, with_truth) if is_folder else (with_truth, bare)
-    _load(tmp_path, FULL | {"evaluation_sets": [good]})
+    load_job(tmp_path, FULL | {"evaluation_sets": [good]})
     verb = "takes no" if is_folder else "needs"
-    complaint = _complaint(tmp_path, FULL | {"evaluation_sets": [bad]})
+    complaint = complain(tmp_path, FULL | {"evaluation_sets": [bad]})
     assert f"evaluation_sets.0: format {file_format} {verb} `ground_truth`" in complaint
 
 
 def test_an_evaluation_set_may_be_the_path_of_a_file(tmp_path, monkeypatch):
     (tmp_path / "sets").mkdir()
     own = {"name": "own", "images": "jpg", "ground_truth": "{source.root}/gnd.json"}
-    _write(tmp_path / "sets", own, "own.yaml")
+    write_config(tmp_path / "sets", own, "own.yaml")
     content = FULL | {"evaluation_sets": ["sets/own.yaml", FULL["evaluation_sets"][0]]}
-    first, second = _load(tmp_path, content, "source.root=/moved").evaluation_sets
+    first, second = load_job(tmp_path, content, "source.root=/moved").evaluation_sets
     assert (first.name, second.name) == ("own", "mini")
     assert first.images == tmp_path / "sets/jpg"
     assert first.ground_truth == Path("/moved/gnd.json")
-    changed = _load(tmp_path, content, "evaluation_sets.0.images=/elsewhere").evaluation_sets[0]
+    changed = load_job(tmp_path, content, "evaluation_sets.0.images=/elsewhere").evaluation_sets[0]
     assert changed.images == Path("/elsewhere")
     monkeypatch.chdir(tmp_path / "sets")
-    named = _load(tmp_path, FULL, "evaluation_sets=[own.yaml]", "evaluation_sets.0.name=new")
+    named = load_job(tmp_path, FULL, "evaluation_sets=[own.yaml]", "evaluation_sets.0.name=new")
     assert (named.evaluation_sets[0].name, named.evaluation_sets[0].images) == ("new", first.images)
 
 
@@ -149,35 +96,35 @@ def test_an_evaluation_set_may_be_the_path_of_a_file(tmp_path, monkeypatch):
 )
 def test_a_file_of_an_evaluation_set_that_is_none_is_named(tmp_path, text, problem):
     if text is not None:
-        _write(tmp_path, text, "own.yaml")
-    complaint = _complaint(tmp_path, FULL | {"evaluation_sets": ["own.yaml"]})
+        write_config(tmp_path, text, "own.yaml")
+    complaint = complain(tmp_path, FULL | {"evaluation_sets": ["own.yaml"]})
     assert complaint.startswith(f"{tmp_path / 'own.yaml'}: {problem}")
 
 
 def test_every_problem_gets_a_line_of_its_own_that_names_the_file(tmp_path):
-    content = _with(_with(FULL, "clean.min_inlier", 1), "verify.min_inliers", 0)
-    lines = _complaint(tmp_path, content).splitlines()
+    content = with_value(with_value(FULL, "clean.min_inlier", 1), "verify.min_inliers", 0)
+    lines = complain(tmp_path, content).splitlines()
     assert len(lines) == 2
     assert all(line.startswith(f"{tmp_path / 'job.yaml'}: ") for line in lines)
 
 
 def test_thresholds_that_leave_a_gap_are_refused(tmp_path):
-    complaint = _complaint(tmp_path, FULL, "clean.min_inliers=20")
+    complaint = complain(tmp_path, FULL, "clean.min_inliers=20")
     assert "clean.min_inliers (20) is below verify.min_inliers (30)" in complaint
-    assert _load(tmp_path, FULL, "clean.min_inliers=20", "verify.min_inliers=20")
+    assert load_job(tmp_path, FULL, "clean.min_inliers=20", "verify.min_inliers=20")
 
 
 @pytest.mark.parametrize("change", ["clean.policy=kcore", "clean.min_inliers=31"])
 def test_pairs_that_the_cleaning_needs_cannot_be_skipped(tmp_path, change):
-    assert _load(tmp_path, FULL, change)
-    complaint = _complaint(tmp_path, FULL, change, "verify.skip_settled_pairs=true")
+    assert load_job(tmp_path, FULL, change)
+    complaint = complain(tmp_path, FULL, change, "verify.skip_settled_pairs=true")
     assert "verify.skip_settled_pairs skips pairs" in complaint
-    assert _load(tmp_path, FULL, "verify.skip_settled_pairs=true")
+    assert load_job(tmp_path, FULL, "verify.skip_settled_pairs=true")
 
 
 def test_two_evaluation_sets_of_one_name_are_refused(tmp_path):
     content = FULL | {"evaluation_sets": FULL["evaluation_sets"] * 2}
-    assert "two of them have one name: ['mini', 'mini']" in _complaint(tmp_path, content)
+    assert "two of them have one name: ['mini', 'mini']" in complain(tmp_path, content)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +142,7 @@ def test_two_evaluation_sets_of_one_name_are_refused(tmp_path):
     ],
 )
 def test_a_file_that_is_no_plain_yaml_is_refused_in_one_line(tmp_path, text, complaint):
-    found = _complaint(tmp_path, text)
+    found = complain(tmp_path, text)
     assert found.startswith(f"{tmp_path / 'job.yaml'}: ")
     assert complaint in found
     assert "\n" not in found
@@ -225,11 +172,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     ],
 )  # fmt: skip
 def test_a_setting_can_be_overridden_by_its_dotted_key(tmp_path, override, key, value):
-    assert _read(_load(tmp_path, FULL, override), key) == value
+    assert read_value(load_job(tmp_path, FULL, override), key) == value
 
 
 def test_the_last_override_of_a_key_counts(tmp_path):
-    config = _load(tmp_path, FULL, "clean.min_inliers=40", "clean.min_inliers=50")
+    config = load_job(tmp_path, FULL, "clean.min_inliers=40", "clean.min_inliers=50")
     assert config.clean.min_inliers == 50
 
 
@@ -251,17 +198,17 @@ def test_the_last_override_of_a_key_counts(tmp_path):
     ],
 )
 def test_an_override_that_fits_nothing_is_refused(tmp_path, override, complaint):
-    found = _complaint(tmp_path, FULL, override)
+    found = complain(tmp_path, FULL, override)
     assert complaint in found
     assert "\n" not in found
 
 
 def test_an_override_into_what_the_file_leaves_empty_is_refused(tmp_path):
-    assert "truth is empty in the file" in _complaint(
+    assert "truth is empty in the file" in complain(
         tmp_path, FULL | {"truth": None}, "truth.images=a"
     )
     empty = FULL | {"evaluation_sets": []}
-    assert "the list has no items" in _complaint(tmp_path, empty, "evaluation_sets.0.name=a")
+    assert "the list has no items" in complain(tmp_path, empty, "evaluation_sets.0.name=a")
 
 
 @pytest.mark.parametrize("key", PATHS)
@@ -269,36 +216,38 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path, monkeypatch,
     (tmp_path / "configs").mkdir()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    _write(tmp_path / "configs", _with(FULL, key, "../here"))
+    write_config(tmp_path / "configs", with_value(FULL, key, "../here"))
     config = load_config(Path("../configs/job.yaml"))
-    assert _read(config, key).resolve() == tmp_path / "here"
-    assert _read(config, key).is_absolute()
+    assert read_value(config, key).resolve() == tmp_path / "here"
+    assert read_value(config, key).is_absolute()
 
 
 @pytest.mark.parametrize("key", PATHS)
 def test_relative_paths_of_overrides_count_from_the_current_folder(tmp_path, monkeypatch, key):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    config = _load(tmp_path, FULL, f"{key.replace('[]', '.0')}=here/x")
-    assert _read(config, key) == tmp_path / "elsewhere/here/x"
+    config = load_job(tmp_path, FULL, f"{key.replace('[]', '.0')}=here/x")
+    assert read_value(config, key) == tmp_path / "elsewhere/here/x"
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ana")
-    config = _load(tmp_path, {"source": {"root": "~/gldv2"}})
+    config = load_job(tmp_path, {"source": {"root": "~/gldv2"}})
     assert config.source.root == Path("/home/ana/gldv2")
 
 
 def test_paths_may_begin_with_the_root_also_when_it_is_overridden(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    content = _with(FULL, "evaluation_sets[].images", "{source.root}/eval/jpg")
-    content = _with(content, "truth.images", "{source.root}/truth.csv")
-    as_written = _load(tmp_path, content)
+    content = with_value(FULL, "evaluation_sets[].images", "{source.root}/eval/jpg")
+    content = with_value(content, "truth.images", "{source.root}/truth.csv")
+    as_written = load_job(tmp_path, content)
     assert as_written.evaluation_sets[0].images == Path("/data/eval/jpg")
-    moved = _load(tmp_path, content, "source.root=moved")
+    moved = load_job(tmp_path, content, "source.root=moved")
     assert moved.evaluation_sets[0].images == tmp_path / "moved/eval/jpg"
     assert moved.truth.images == tmp_path / "moved/truth.csv"
-    by_override = _load(tmp_path, FULL, "truth.images={source.root}/other.csv", "source.root=/new")
+    by_override = load_job(
+        tmp_path, FULL, "truth.images={source.root}/other.csv", "source.root=/new"
+    )
     assert by_override.truth.images == Path("/new/other.csv")
 
 
@@ -311,7 +260,7 @@ def test_paths_may_begin_with_the_root_also_when_it_is_overridden(tmp_path, monk
     ],
 )
 def test_a_root_that_is_not_given_cannot_be_filled_in(tmp_path, content, key):
-    complaint = _complaint(tmp_path, content)
+    complaint = complain(tmp_path, content)
     assert complaint == f"{key}: '{{source.root}}/a' needs source.root, which is not given"
 
 
@@ -320,18 +269,18 @@ def _make_paths(folder):
     for key in PATHS:
         path = folder / key
         path.mkdir()
-        content = _with(content, key, str(path))
+        content = with_value(content, key, str(path))
     return content
 
 
 def test_paths_that_are_there_pass(tmp_path):
-    check_paths(_load(tmp_path, _make_paths(tmp_path)))
-    check_paths(_load(tmp_path, {"source": {"root": "."}}))
+    check_paths(load_job(tmp_path, _make_paths(tmp_path)))
+    check_paths(load_job(tmp_path, {"source": {"root": "."}}))
 
 
 @pytest.mark.parametrize("key", PATHS)
 def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path, key):
-    config = _load(tmp_path, _make_paths(tmp_path))
+    config = load_job(tmp_path, _make_paths(tmp_path))
     (tmp_path / key).rmdir()
     with pytest.raises(ConfigError) as caught:
         check_paths(config)
@@ -340,15 +289,15 @@ def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path, key):
 
 
 def test_a_root_that_is_to_be_fetched_need_not_be_there(tmp_path):
-    content = _with(_make_paths(tmp_path), "source.root", str(tmp_path / "to come"))
+    content = with_value(_make_paths(tmp_path), "source.root", str(tmp_path / "to come"))
     with pytest.raises(ConfigError, match=r"source\.root: .* does not exist"):
-        check_paths(_load(tmp_path, content))
+        check_paths(load_job(tmp_path, content))
     fetched = "source.fetch.shards=17"
-    check_paths(_load(tmp_path, content, fetched))
+    check_paths(load_job(tmp_path, content, fetched))
     inside = tmp_path / "to come" / "metadata" / "train_clean.csv"
-    check_paths(_load(tmp_path, content, fetched, f"source.restrict_to={inside}"))
+    check_paths(load_job(tmp_path, content, fetched, f"source.restrict_to={inside}"))
     with pytest.raises(ConfigError, match=r"source\.restrict_to: .*elsewhere"):
-        check_paths(_load(tmp_path, content, fetched, "source.restrict_to=/elsewhere.csv"))
+        check_paths(load_job(tmp_path, content, fetched, "source.restrict_to=/elsewhere.csv"))
 
 
 @pytest.mark.parametrize(
@@ -360,7 +309,7 @@ def test_a_root_that_is_to_be_fetched_need_not_be_there(tmp_path):
     ],
 )
 def test_what_cannot_be_fetched_is_refused_with_a_remedy(tmp_path, setting, said):
-    complaint = _complaint(tmp_path, FULL, setting)
+    complaint = complain(tmp_path, FULL, setting)
     assert setting.partition("=")[0] in complaint
     assert said in complaint
 
@@ -371,79 +320,4 @@ def test_the_second_evaluation_set_is_named_as_such(tmp_path):
         {"name": "second", "images": "nowhere", "ground_truth": str(tmp_path)}
     )
     with pytest.raises(ConfigError, match=r"^evaluation_sets\.1\.images: .*nowhere does not exist"):
-        check_paths(_load(tmp_path, content))
-
-
-def _is_free(path):
-    return path in PATHS or path.startswith(("runner.", "truth.", "source.fetch."))
-
-
-def _has_choice(field):
-    choices = typing.get_args(field.annotation)
-    return typing.get_origin(field.annotation) is not typing.Literal or len(choices) > 1
-
-
-def _other_values(value, field):
-    """Values near the one given; which of them are allowed is the settings' own business."""
-    if typing.get_origin(field.annotation) is typing.Literal:
-        yield from (choice for choice in typing.get_args(field.annotation) if choice != value)
-    elif isinstance(value, bool):
-        yield not value
-    elif isinstance(value, int | float):
-        yield from (value + 1, value - 1, value * 0.9)
-    elif isinstance(value, Path | None):
-        yield "/somewhere/else"
-    else:
-        yield from ("other", "/other", "7") if isinstance(value, str) else (["other"],)
-
-
-def _change(path, field):
-    """The digest of a configuration that differs from `FULL` in one setting alone."""
-    full = _with(FULL, "source.fetch", {"shards": "0-9"})
-    plain = RunConfig.model_validate(full)
-    for value in _other_values(_read(plain, path), field):
-        try:
-            changed = RunConfig.model_validate(_with(full, path, value))
-        except ValueError:
-            continue
-        assert changed != plain
-        return changed.digest
-    raise AssertionError(f"no other value found for {path}")
-
-
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [(p, f) for p, f in list_settings() if not _is_free(p) and _has_choice(f)],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_the_digest_changes_with_every_setting_that_decides_the_result(path, field):
-    assert _change(path, field) != RunConfig.model_validate(FULL).digest
-
-
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [(path, field) for path, field in list_settings() if _is_free(path)],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_the_digest_knows_neither_paths_nor_runner_nor_truth(path, field):
-    assert _change(path, field) == RunConfig.model_validate(FULL).digest
-
-
-def test_defaults_written_out_have_the_digest_of_defaults_left_out(tmp_path):
-    config = _load(tmp_path, FULL)
-    written_out = load_config(_write(tmp_path, dump_config(config), "full.yaml"))
-    assert written_out.digest == config.digest
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        (),
-        ("evaluation_sets.0.text_terms=[Île, 'no', '12']", "source.root='/Fotos/Köln: Dom'"),
-        ("truth=null", "evaluation_sets=[]"),
-        ("runner.unit_timeout_seconds=.inf", "verify.copies.max_residual=1e-5"),
-    ],
-)
-def test_what_is_dumped_loads_as_the_same_configuration(tmp_path, overrides):
-    config = _load(tmp_path, FULL, *overrides)
-    assert load_config(_write(tmp_path, dump_config(config), "dumped.yaml")) == config
+        check_paths(load_job(tmp_path, content))

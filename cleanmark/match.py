@@ -19,13 +19,14 @@ from curation.sift import SiftSettings, extract_sift
 from curation.verification import CascadeSettings, Verification, VerificationSettings, verify_pair
 from manifests.atomic import write_bytes
 from manifests.features import LocalFeatures
+from manifests.input_error import InputError
 from manifests.rows import MEANINGS, PairReason, PairVerdict
 from manifests.strict_model import StrictModel
 
 _DRAWING = DrawingSettings(panel_px=720, gap_px=16, max_lines=50, line_px=1)
 
 
-class MatchError(ValueError):
+class MatchError(InputError):
     """A file that cannot be compared; the message names it."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.arrow_schemas import CANDIDATES, IMAGES, MATCHES, VERDICTS
+from manifests.input_error import InputError
 from manifests.manifest_json import read_manifest
 from manifests.parquet_io import read_table
 from manifests.rows import CandidateSource, CandidateVerdict, ImageStatus, PairVerdict
@@ -14,7 +15,7 @@ from pipelines.run_folder import table_parts
 from pipelines.settings import TruthSettings
 
 
-class TruthError(ValueError):
+class TruthError(InputError):
     """A truth file that is missing or does not fit the run."""
 
 

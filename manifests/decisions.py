@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from manifests.arrow_schemas import DECISIONS
 from manifests.gldv2_csv import is_image_id
+from manifests.input_error import InputError
 from manifests.rows import Decision
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
@@ -19,7 +20,7 @@ _REQUIRED = tuple(column.name for column in DECISIONS.columns if not column.null
 _NON_EMPTY = ("eval_set", "query_id", "reviewer")
 
 
-class DecisionsError(ValueError):
+class DecisionsError(InputError):
     """A decisions file is missing or unreadable, or has a row that cannot be understood."""
 
 

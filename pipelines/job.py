@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from manifests.input_error import InputError
 from pipelines.fetch_step import STEP_NAME as FETCH_STEP
 from pipelines.fetch_step import describe_fetch, fetch_source
 from pipelines.markers import Tally, output_digests, pending, prune, read_markers, tally
@@ -28,7 +29,7 @@ STAGE_NAMES = ("ingest", "describe", "embed", "verify", "clean", "overlap", "emi
 """In the order they run. A stage may have several steps, named `stage.step` or like the stage."""
 
 
-class JobError(RuntimeError):
+class JobError(InputError):
     """A job that cannot go on."""
 
 

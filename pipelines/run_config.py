@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from curation.train_split import CleanSettings
+from manifests.input_error import InputError
 from manifests.lineage import digest_json
 from manifests.strict_model import StrictModel
 from pipelines.settings import (
@@ -35,7 +36,7 @@ _PATH_KEYS = (
 _NOT_IN_DIGEST = {"runner", "truth"}
 
 
-class ConfigError(ValueError):
+class ConfigError(InputError):
     """A configuration that cannot be used; the message names file, key and remedy."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from manifests.atomic import write_text
+from manifests.input_error import InputError
 from manifests.lineage import CODE_VERSION
 from pipelines.markers import output_digests
 from pipelines.run_config import ConfigError, RunConfig, dump_config, load_config
@@ -21,7 +22,7 @@ _LIBRARIES = (
 )  # fmt: skip
 
 
-class RunFolderError(ValueError):
+class RunFolderError(InputError):
     """A run folder that is missing, no run folder, or in use."""
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
+from manifests.input_error import InputError
 from pipelines.child_pool import close_pools
 from pipelines.markers import clear_unit, pending, read_marker
 from pipelines.units import Report, Stage, Unit, UnitStatus, check_plan
@@ -21,7 +22,7 @@ LOCAL_RUNNER = "FnApiRunner"
 _SWITCHING_RUNNERS = {"direct", "switchingdirect", "bundlebaseddirect"}
 
 
-class BeamOptionError(ValueError):
+class BeamOptionError(InputError):
     """A Beam option that this program does not let through, and why."""
 
 

@@ -12,7 +12,7 @@ from small_evaluation_set import make_archive
 from small_gldv2 import make_files, read_tree
 from typer.testing import CliRunner
 
-from cleanmark.fetch import app
+from cleanmark.verbs.fetch import app
 from manifests.evaluation_sets import read_ground_truth
 from pipelines.fetching.catalogue import EVALUATION_SETS, PARIS_CORRUPT
 
@@ -101,7 +101,7 @@ def test_interrupt_keeps_what_came(server, tmp_path):
     server.files[TAR] = server.files[TAR] * 40
     server.always[TAR] = Fault(pause_each_block=0.01)
     command = [
-        sys.executable, "-c", "from cleanmark.fetch import app; app()",
+        sys.executable, "-c", "from cleanmark.verbs.fetch import app; app()",
         "gldv2", "--shards", "0", "--to", str(tmp_path), "--base-url", server.url,
     ]  # fmt: skip
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -31,6 +31,8 @@ from pipelines.fetching.settings import FetchSettings
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Fetch a data set: resumable, checked, recorded. The same command goes on.",
 )
 

@@ -19,6 +19,8 @@ VERBS = {
     "review": "Let people decide on the candidates of a run, in the browser.",
     "emit": "Apply the decisions made so far and write the manifests again.",
     "report": "Write one self-contained HTML page about a run, with its pictures and plots.",
+    "rgldv2": "Take the 18 published classes out of GLDv2-clean; needs no image.",
+    "reconcile": "Show every image that differs between two lists, with its cause.",
     "match": "Verify two image files: inliers, model, verdict, reason, picture.",
 }
 """Verb and what it does; each is `app` in the module of its name in `cleanmark.verbs`."""

@@ -1,8 +1,10 @@
 """Numbers for the classes of a published split, and which of their images validate."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from manifests.strict_model import StrictModel
@@ -52,8 +54,38 @@ def choose_val_images(image_ids: Collection[str], settings: ValSplitSettings) ->
     if len(set(image_ids)) != len(image_ids):
         raise ValueError("an image id occurs twice in one class: pass every image once")
 
-    def rank(image_id: str) -> tuple[bytes, str]:
-        return (hashlib.sha256(f"{settings.seed}:{image_id}".encode()).digest(), image_id)
-
+    ranked = sorted(image_ids, key=lambda image_id: (_rank(image_id, settings), image_id))
     num_val = max(1, int(settings.val_fraction * len(image_ids)))
-    return frozenset(sorted(image_ids, key=rank)[:num_val])
+    return frozenset(ranked[:num_val])
+
+
+def mark_val_images(
+    image_ids: Sequence[str], class_index: NDArray[np.integer], settings: ValSplitSettings
+) -> NDArray[np.bool_]:
+    """What `choose_val_images` chooses of every class, for all images of a split at once.
+
+    Args:
+        image_ids: n ids, each once, in any order.
+        class_index: integer (n,), the class of each.
+        settings: fraction and seed.
+
+    Returns:
+        bool (n,), whether the image is held out.
+    """
+    if not len(image_ids):
+        return np.zeros(0, np.bool_)
+    digests = b"".join(_rank(image_id, settings) for image_id in image_ids)
+    words = np.frombuffer(digests, ">u8").reshape(-1, 4)
+    order = np.lexsort((*words.T[::-1], class_index))
+    in_order = class_index[order]
+    starts = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
+    sizes = np.diff(np.r_[starts, len(in_order)])
+    num_val = np.maximum(1, (settings.val_fraction * sizes).astype(np.int64))
+    place = np.arange(len(in_order)) - np.repeat(starts, sizes)
+    marked = np.empty(len(in_order), np.bool_)
+    marked[order] = place < np.repeat(num_val, sizes)
+    return marked
+
+
+def _rank(image_id: str, settings: ValSplitSettings) -> bytes:
+    return hashlib.sha256(f"{settings.seed}:{image_id}".encode()).digest()

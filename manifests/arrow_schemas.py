@@ -314,6 +314,32 @@ REMOVED = Table(
     ),
 )
 
+_NEEDS_IMAGES = (
+    *("shard", "offset", "num_bytes", "width", "height", "sha256"),
+    "num_verified_neighbours",
+)
+
+LISTED = Table(
+    "listed",
+    1,
+    "One row per image of a split made from GLDv2's lists alone: `manifest` without what only the "
+    "images can tell.",
+    tuple(column for column in MANIFEST.columns if column.name not in _NEEDS_IMAGES),
+)
+
+DIFFERENCES = Table(
+    "differences",
+    1,
+    "One row per image that two lists do not share; made by `cleanmark reconcile`.",
+    (
+        Column("image_id", pa.string(), "Id, or name of the file without its suffix."),
+        Column("label_a", pa.string(), "Class in list A; null if it is not there.", nullable=True),
+        Column("label_b", pa.string(), "Class in list B; null if it is not there.", nullable=True),
+        Column("cause", pa.string(), "Why, as a code."),
+        Column("details", pa.string(), "What the list that lacks it says of it.", nullable=True),
+    ),
+)
+
 TABLES = (
     FILES,
     IMAGES,
@@ -325,5 +351,7 @@ TABLES = (
     CANDIDATES,
     DECISIONS,
     MANIFEST,
+    LISTED,
     REMOVED,
+    DIFFERENCES,
 )

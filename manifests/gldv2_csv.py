@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
@@ -118,14 +119,36 @@ def read_train_clean_csv(path: Path) -> dict[int, tuple[str, ...]]:
         Gldv2CsvError: the file is missing, is another file, has a class without images, or has a
             bad or repeated id; an image may be in one class only.
     """
+    landmark_ids, classes = _read_classes(path)
+    images = (tuple(image_ids) for image_ids in classes.to_pylist())
+    return dict(zip(landmark_ids.to_pylist(), images, strict=True))
+
+
+def read_train_clean_table(path: Path) -> pa.Table:
+    """Read ``train_clean.csv`` as a table, without a Python object for any image.
+
+    Returns:
+        Columns image_id (string, unique) and landmark_id (int64), one row per image, in file
+        order.
+
+    Raises:
+        Gldv2CsvError: as `read_train_clean_csv`.
+    """
+    landmark_ids, classes = _read_classes(path)
+    parents = pc.list_parent_indices(classes)
+    return pa.table(
+        {"image_id": pc.list_flatten(classes), "landmark_id": landmark_ids.take(parents)}
+    )
+
+
+def _read_classes(path: Path) -> tuple[pa.ChunkedArray, pa.ListArray]:
     table = _read_strings(path, "train_clean.csv")
     landmark_ids = _parse_landmark_ids(path, table["landmark_id"])
     _refuse_duplicates(path, "landmark id", landmark_ids)
     trimmed = pc.utf8_trim_whitespace(table["images"].combine_chunks())
     classes = pc.utf8_split_whitespace(trimmed)
     _check_image_ids(path, pc.list_flatten(classes), pc.list_parent_indices(classes))
-    images = (tuple(image_ids) for image_ids in classes.to_pylist())
-    return dict(zip(landmark_ids.to_pylist(), images, strict=True))
+    return landmark_ids, classes
 
 
 def write_train_clean_csv(path: Path, classes: Mapping[int, Sequence[str]]) -> None:
@@ -151,6 +174,25 @@ def write_train_clean_csv(path: Path, classes: Mapping[int, Sequence[str]]) -> N
                 )
             seen.add(image_id)
         lines.append(f"{landmark_id},{' '.join(image_ids)}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def write_train_clean_table(path: Path, images: pa.Table) -> None:
+    """Write columns image_id and landmark_id in the form of ``train_clean.csv``, atomically.
+
+    The bytes are those that `write_train_clean_csv` writes for the same classes. The ids must be
+    those of a list that was read, which checked them.
+    """
+    keys = [("landmark_id", "ascending"), ("image_id", "ascending")]
+    ordered = images.select(["landmark_id", "image_id"]).sort_by(keys)
+    image_ids = ordered["image_id"].to_pylist()
+    classes, starts = np.unique(ordered["landmark_id"].to_numpy(), return_index=True)
+    ends = [*starts[1:].tolist(), len(image_ids)]
+    lines = [",".join(HEADERS["train_clean.csv"])]
+    lines += [
+        f"{landmark_id},{' '.join(image_ids[start:end])}"
+        for landmark_id, start, end in zip(classes.tolist(), starts.tolist(), ends, strict=True)
+    ]
     write_text(path, "\n".join(lines) + "\n")
 
 

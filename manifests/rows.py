@@ -92,6 +92,7 @@ class RemovalReason(StrEnum):
     VISUAL_CONFIRMED = "visual_confirmed"
     VISUAL_UNREFUSED = "visual_unrefused"
     TEXT_CONFIRMED = "text_confirmed"
+    PUBLISHED = "published"
 
 
 class _Meanings(Mapping[StrEnum, str]):
@@ -187,6 +188,7 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (RemovalReason.VISUAL_CONFIRMED, "A person confirmed that one photograph shows a query."),
         (RemovalReason.VISUAL_UNREFUSED, "A photograph matches a query and nobody refused it."),
         (RemovalReason.TEXT_CONFIRMED, "Found by its name and confirmed by a person."),
+        (RemovalReason.PUBLISHED, "Named in the published list of removed classes."),
     ]
 )
 """Every member's meaning, in words for reports and the data dictionary."""

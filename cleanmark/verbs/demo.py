@@ -8,8 +8,8 @@ from rich.console import Console
 
 from cleanmark.demo import DemoFolder, make_data, script_decisions
 from cleanmark.tables import print_next
-from cleanmark.verbs.failures import polite_failure, stop_if_failed
-from cleanmark.verbs.outcome import print_outcome
+from cleanmark.verbs.failures import polite_failure
+from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.decision_log import import_decisions
 from pipelines.job import run_job
 from pipelines.run_config import load_config

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from cleanmark.verbs.arguments import Policy, RunDir
-from cleanmark.verbs.failures import polite_failure, stop_if_failed
-from cleanmark.verbs.outcome import print_outcome
+from cleanmark.verbs.failures import polite_failure
+from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.decision_log import import_decisions
 from pipelines.job import run_job
 from pipelines.run_folder import locked, read_config

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from cleanmark.match import MatchSettings, match_files
+from cleanmark.match_run import match_in_run
 from cleanmark.verbs.failures import polite_failure
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -14,16 +15,29 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def match(
-    path_a: Annotated[Path, typer.Argument(metavar="A.jpg")],
-    path_b: Annotated[Path, typer.Argument(metavar="B.jpg")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="An image file; with --run an image id, or EVALUATION_SET/QUERY_ID."
+        ),
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="A and B are images of the run in this folder."),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="MATCH.png", help="Draw the inliers into this file.")
+        Path | None,
+        typer.Option(metavar="MATCH.png", help="Draw inliers, outliers and frames in this file."),
     ] = None,
 ) -> None:
-    """Verify two image files: inliers, model, verdict, reason, picture."""
+    """Verify two photographs: inliers, model, verdict, reason, picture."""
     console = Console()
     with polite_failure(console):
-        result = match_files(path_a, path_b, MatchSettings(), picture=out)
+        if run_dir is None:
+            result = match_files(Path(a), Path(b), MatchSettings(), picture=out)
+        else:
+            result = match_in_run(run_dir, a, b, picture=out)
         console.print(str(result), highlight=False, markup=False, soft_wrap=True)
         if out is not None:
             console.print(f"picture: {out}", highlight=False, soft_wrap=True)

@@ -1,12 +1,15 @@
 """What verbs that run the job say at its end."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
 from cleanmark.scoring import score_run
-from cleanmark.tables import print_manifest, print_next, print_score, where_to_look
+from cleanmark.tables import print_failures, print_manifest, print_next, print_score, where_to_look
 from manifests.manifest_json import read_manifest
+from pipelines.job import StepResult
 from pipelines.run_config import RunConfig
 
 
@@ -31,3 +34,12 @@ def print_outcome(console: Console, settings: RunConfig, run_dir: Path) -> None:
                 (f"cleanmark emit {run_dir} --decisions FILE", "or apply a file of decisions"),
             ],
         )
+
+
+def stop_if_failed(console: Console, results: Sequence[StepResult]) -> None:
+    """End with status 1 when units of the job failed, and show them."""
+    failures = [report for result in results for report in result.failures]
+    if failures:
+        print_failures(console, failures)
+        console.print("Everything else is kept; the same command runs the failed units again.")
+        raise typer.Exit(1)

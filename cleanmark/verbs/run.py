@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cleanmark.verbs.failures import polite_failure, stop_if_failed
-from cleanmark.verbs.outcome import print_outcome
+from cleanmark.verbs.failures import polite_failure
+from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.job import STAGE_NAMES, is_finished, run_job
 from pipelines.run_config import check_paths, load_config
 from pipelines.runners import check_beam_args

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.class_index import ValSplitSettings, choose_val_images, index_classes
+from curation.class_index import ValSplitSettings, choose_val_images, index_classes, mark_val_images
 
 
 def test_classes_are_numbered_as_integers_not_as_text():
@@ -53,3 +54,20 @@ def test_the_seed_changes_the_choice():
 def test_an_image_given_twice_is_refused():
     with pytest.raises(ValueError, match="occurs twice"):
         choose_val_images(["a", "a"], ValSplitSettings())
+
+
+@given(
+    st.dictionaries(
+        st.text("0123456789abcdef", min_size=1, max_size=6), st.integers(0, 5), max_size=60
+    ),
+    st.sampled_from([0.05, 0.2, 0.5]),
+    st.integers(0, 3),
+)
+def test_marking_a_whole_split_chooses_what_is_chosen_class_by_class(classes, fraction, seed):
+    settings = ValSplitSettings(val_fraction=fraction, seed=seed)
+    image_ids = list(classes)
+    marked = mark_val_images(image_ids, np.array(list(classes.values()), np.int64), settings)
+    chosen = set()
+    for number in set(classes.values()):
+        chosen |= choose_val_images([i for i, c in classes.items() if c == number], settings)
+    assert {i for i, held_out in zip(image_ids, marked, strict=True) if held_out} == chosen

@@ -1,0 +1,86 @@
+"""`cleanmark rgldv2` at the true size of GLDv2-clean, beside a plain pandas script.
+
+Draws a list with the published totals into a temporary folder, then makes the cleaned split from
+it, each way in a process of its own: seconds, processor seconds and peak memory.
+
+    .venv/bin/python benchmarks/bench_rgldv2.py > rgldv2.json
+"""
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+from published_lists import draw_class_sizes, write_published_list
+
+from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
+from manifests.reference.published_removal import read_published_classes
+
+
+def make_ours(folder: Path) -> int:
+    return rebuild_rgldv2_clean(Lists(folder / "train_clean.csv"), folder / "ours").counts.images
+
+
+def make_pandas(folder: Path) -> int:
+    """Classes out, class numbers, the same choice of validation images, Parquet and CSV."""
+    out = folder / "pandas"
+    out.mkdir()
+    classes = pd.read_csv(folder / "train_clean.csv")
+    gone = classes["landmark_id"].isin([c.landmark_id for c in read_published_classes()])
+    kept = classes[~gone].sort_values("landmark_id")
+    kept.to_csv(out / "train_clean.csv", index=False)
+    for name, part in (("rgldv2_clean", kept), ("removed", classes[gone])):
+        images = part.assign(image_id=part["images"].str.split()).explode("image_id")
+        images = images.drop(columns="images").sort_values("image_id")
+        if name == "rgldv2_clean":
+            images["class_index"] = images["landmark_id"].rank(method="dense").astype("int32") - 1
+            ids = images["image_id"]
+            images["rank"] = [hashlib.sha256(f"0:{i}".encode()).hexdigest() for i in ids]
+            place = images.groupby("landmark_id")["rank"].rank(method="first")
+            size = images.groupby("landmark_id")["image_id"].transform("size")
+            held_out = place <= (0.2 * size).astype(int).clip(lower=1)
+            images["split"] = held_out.map({True: "val", False: "train"})
+            images["member"] = ids.str[0] + "/" + ids.str[1] + "/" + ids.str[2] + "/" + ids + ".jpg"
+            images = images.drop(columns="rank")
+            num_kept = len(images)
+        images.to_parquet(out / f"{name}.parquet", index=False)
+    return num_kept
+
+
+def measure(way: str, folder: Path) -> dict[str, float]:
+    begun = time.perf_counter(), time.process_time()
+    num_images = {"ours": make_ours, "pandas": make_pandas}[way](folder)
+    return {
+        "seconds": round(time.perf_counter() - begun[0], 2),
+        "cpu_seconds": round(time.process_time() - begun[1], 2),
+        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "images": num_images,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--way", choices=["ours", "pandas"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        print(json.dumps(measure(arguments.way, arguments.folder)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_published_list(Path(folder) / "train_clean.csv", draw_class_sizes())
+        results: dict[str, object] = {}
+        for way in ("ours", "pandas"):
+            command = [sys.executable, __file__, "--way", way, "--folder", folder]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            results[way] = json.loads(done.stdout)
+        print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

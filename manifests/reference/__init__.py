@@ -1,0 +1,1 @@
+"""Published facts that ship with the program, as data."""

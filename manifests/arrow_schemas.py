@@ -152,13 +152,16 @@ _PAIR_EVIDENCE = (
     Column("num_tentative", pa.int32(), "Correspondences after ratio and mutual test."),
     Column("num_inliers", pa.int32(), "Correspondences that agree with the geometric model."),
     Column(
-        "model", pa.string(), "Kind of geometric model (`affine`), null if none.", nullable=True
+        "model",
+        pa.string(),
+        "Kind of geometric model (`affine` or `homography`), null if none.",
+        nullable=True,
     ),
     Column(
         "transform",
         _FLOAT_LIST,
-        "The model, row-major (6 floats for affine), from pixels of the first image to pixels of "
-        "the second, both at the size they were described in; null if none.",
+        "The model, row-major (6 floats for affine, 9 for homography), from pixels of the first "
+        "image to pixels of the second, both at the size they were described in; null if none.",
         nullable=True,
     ),
 )
@@ -223,6 +226,31 @@ VERDICTS = Table(
             "Representative of its duplicates; null if none.",
             nullable=True,
         ),
+    ),
+)
+
+UNCERTAIN_PAIRS = Table(
+    "uncertain_pairs",
+    1,
+    "One row per pair of images of one class whose inliers lie so near the threshold that people "
+    "may judge otherwise; in each part, pairs that decide an image's fate come first.",
+    (
+        _LANDMARK_ID,
+        Column("image_id_a", pa.string(), "The smaller image id of the pair."),
+        Column("image_id_b", pa.string(), "The larger image id of the pair."),
+        *(c for c in _PAIR_EVIDENCE if c.name not in ("model", "transform")),
+        Column("verdict", pa.string(), "`verified` or `rejected`."),
+        Column("reason", pa.string(), "Reason code of the verdict."),
+        Column("kept_a", pa.bool_(), "Whether image a is in the clean split."),
+        Column("kept_b", pa.bool_(), "Whether image b is in the clean split."),
+        Column(
+            "decides_a",
+            pa.bool_(),
+            "Whether the opposite verdict would change that for image a; null: not tried, as the "
+            "class is too large for the policy.",
+            nullable=True,
+        ),
+        Column("decides_b", pa.bool_(), "The same for image b.", nullable=True),
     ),
 )
 
@@ -348,6 +376,7 @@ TABLES = (
     MATCHES,
     CONTROLS,
     VERDICTS,
+    UNCERTAIN_PAIRS,
     CANDIDATES,
     DECISIONS,
     MANIFEST,

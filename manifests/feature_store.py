@@ -17,7 +17,8 @@ from manifests.atomic import replacing
 from manifests.features import DESCRIPTOR_BYTES, GEOMETRY_DTYPE, LocalFeatures
 from manifests.parquet_io import TableError, read_table, write_rows
 
-_BYTES_PER_FEATURE = DESCRIPTOR_BYTES + GEOMETRY_DTYPE.itemsize
+BYTES_PER_FEATURE = DESCRIPTOR_BYTES + GEOMETRY_DTYPE.itemsize
+"""What a feature takes on disk and in memory."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def write_features(
             if features is not None:
                 stream.write(np.ascontiguousarray(features.descriptors).tobytes())
                 stream.write(np.ascontiguousarray(features.geometry).tobytes())
-            offset += num_features * _BYTES_PER_FEATURE
+            offset += num_features * BYTES_PER_FEATURE
     write_rows(index_path, FEATURES, rows)
-    return offset // _BYTES_PER_FEATURE
+    return offset // BYTES_PER_FEATURE
 
 
 class FeatureStore:
@@ -115,7 +116,7 @@ class FeatureStore:
             TableError: the binary file is shorter than the table says.
         """
         block = self.blocks[image_id]
-        end = block.offset + block.num_features * _BYTES_PER_FEATURE
+        end = block.offset + block.num_features * BYTES_PER_FEATURE
         data = self._map(block.path)
         if end > len(data):
             raise TableError(

@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from manifests.atomic import write_text
+from manifests.input_error import InputError
+from manifests.label_spaces import describe_other_space
 
 IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{16}")
 """What an image id looks like; use `fullmatch`, or `is_image_id`."""
@@ -48,7 +50,7 @@ _FIRST_DATA_ROW = 2
 _BLOCK_BYTES = 1 << 24
 
 
-class Gldv2CsvError(ValueError):
+class Gldv2CsvError(InputError):
     """A GLDv2 CSV file is missing, is another file, or has a row that cannot be right."""
 
 
@@ -218,6 +220,9 @@ def _read_strings(path: Path, file_name: str, columns: Sequence[str] = ()) -> pa
 
 
 def _check_header(path: Path, file_name: str) -> None:
+    fault = describe_other_space(path, file_name)
+    if fault is not None:
+        raise Gldv2CsvError(f"{path}: {fault}")
     expected = HEADERS[file_name]
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:

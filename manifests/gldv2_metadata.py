@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from manifests.gldv2_csv import (
     IMAGE_ID_PATTERN,
+    Gldv2CsvError,
     read_attribution_csv,
     read_category_csv,
     read_train_csv,
 )
+from manifests.label_spaces import describe_foreign_names
 
 Keys = NDArray[np.uint64]
 _ID_CHARS = 16
@@ -153,8 +155,17 @@ def read_lists(train_csv: Path, attribution_csv: Path | None, category_csv: Path
         rights = pa.schema([(name, pa.string()) for name in _RIGHTS]).empty_table()
     else:
         rights = read_attribution_csv(attribution_csv)
-    names = read_category_csv(category_csv) if category_csv is not None else {}
+    names = _read_names(category_csv, train) if category_csv is not None else {}
     return Lists(train, SortedTable.build(rights), names)
+
+
+def _read_names(path: Path, train: SortedTable) -> dict[int, str]:
+    names = read_category_csv(path)
+    classes = pc.unique(train.columns["landmark_id"]).to_pylist()
+    fault = describe_foreign_names(classes, names)
+    if fault is not None:
+        raise Gldv2CsvError(f"{path}: {fault}")
+    return names
 
 
 def format_ids(keys: Keys) -> pa.Array:

@@ -87,6 +87,35 @@ class CalibrationResult(StrictModel):
         return " ".join(parts)
 
 
+class UncertainPairs(StrictModel):
+    """How many pairs lie so near the threshold on inliers that people may judge otherwise.
+
+    Attributes:
+        lowest_inliers: of the pairs counted; see `curation.uncertain_pairs`.
+        highest_inliers: likewise.
+        num_pairs: pairs of one class with so many inliers.
+        num_decisive: of these, pairs that decide whether one of their images is kept.
+        num_untried: of these, pairs of which that was not found out.
+    """
+
+    lowest_inliers: int
+    highest_inliers: int
+    num_pairs: int
+    num_decisive: int
+    num_untried: int
+
+    def describe(self) -> str:
+        """The counts in words."""
+        text = (
+            f"{self.num_pairs:,} pairs are uncertain: they have {self.lowest_inliers} to "
+            f"{self.highest_inliers} inliers. On {self.num_decisive:,} of them it hinges whether "
+            "an image is kept."
+        )
+        if self.num_untried:
+            text += f" Of {self.num_untried:,} in very large classes that was not found out."
+        return text
+
+
 class Manifest(StrictModel):
     """The content of `manifest.json`.
 
@@ -102,6 +131,7 @@ class Manifest(StrictModel):
         parents: SHA-256 of what the manifest was made from, by table.
         removed_classes: by ascending landmark id.
         calibration: of the threshold on inliers; None if it was left out.
+        uncertain: pairs near that threshold; None if they were not listed.
         ties: queries for which several classes had the most confirmed images.
         pending: candidates that nobody has decided on.
         unmatched_decisions: decisions on something that is no candidate; they remove nothing.
@@ -119,6 +149,7 @@ class Manifest(StrictModel):
     parents: dict[str, str]
     removed_classes: tuple[RemovedClass, ...]
     calibration: CalibrationResult | None
+    uncertain: UncertainPairs | None = None
     ties: tuple[str, ...]
     pending: int
     unmatched_decisions: int

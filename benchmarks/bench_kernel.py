@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from curation.correspondences import index_descriptors
+from curation.kernels.packed_columns import MeasuredDescriptors
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import available_kernels
 from curation.sift import root_sift
@@ -79,21 +80,27 @@ def _describe(count: int, seconds: float, ours: float, peak: float | None) -> di
 def _list_searches(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> dict[str, Search]:
     """Ours find the best two of every row and the best of every column; others as they can."""
     a32, b32 = a.astype(np.float32), b.astype(np.float32)
+    rows, columns = MeasuredDescriptors.of(a), MeasuredDescriptors.of(b)
     ours: dict[str, Search] = {
-        kernel.name: partial(index_descriptors(b, kernel).find_neighbours, a)
+        kernel.name: partial(index_descriptors(columns, kernel).find_neighbours, rows)
         for kernel in available_kernels()
     }
-    ours["portable"] = partial(PortableColumns(b).find_neighbours, a)
+    ours["portable"] = partial(PortableColumns(columns).find_neighbours, rows)
     first = next(iter(ours))
     return {
         **ours,
-        f"{first}_with_packing": lambda: index_descriptors(b).find_neighbours(a),
+        f"{first}_with_packing": lambda: _prepare_and_search(a, b),
         "numpy_product_alone": lambda: a32 @ b32.T,
         "numpy_product_and_partition": lambda: _search_with_numpy(a32, b32),
         "faiss_knn_2_one_way": lambda: faiss.knn(a32, b32, 2),
         "opencv_brute_force_knn_2_one_way": lambda: cv2.BFMatcher().knnMatch(a32, b32, 2),
         "opencv_flann_kd_tree_knn_2_one_way": lambda: _search_with_flann(a32, b32),
     }
+
+
+def _prepare_and_search(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> object:
+    columns = index_descriptors(MeasuredDescriptors.of(b))
+    return columns.find_neighbours(MeasuredDescriptors.of(a))
 
 
 def _search_with_numpy(a: NDArray[np.float32], b: NDArray[np.float32]) -> object:

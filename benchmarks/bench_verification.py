@@ -1,186 +1,293 @@
-"""Our verifier beside the two scripts that most people would write. JSON on standard output."""
+"""Our verifier beside what others would write, on labelled photographs. JSON on standard output."""
 
 import argparse
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import cv2
+import llvmlite.binding as llvm
 import numpy as np
-from labelled_photos import LabelledPhoto, Pair, list_true_pairs, load_photos, sample_cross_pairs
+import torch
+from labelled_photos import (
+    LabelledPhoto,
+    Pair,
+    list_cross_class_pairs,
+    list_true_pairs,
+    load_photos,
+    sample_cross_pairs,
+)
+from multiply_peak import measure_peak
 from numpy.typing import NDArray
+from peers import CASCADE, MIN_INLIERS, Answer, DescribedPhoto, list_methods
 from threadpoolctl import threadpool_limits
+from verification_goals import judge_goals
 
 from curation.images import resize_long_side, to_grey
+from curation.kernels.processor import available_kernels
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import CascadeSettings, VerificationSettings, verify_pair
-from manifests.features import LocalFeatures
+from curation.verification import verify_one_to_many
 from manifests.rows import PairVerdict
 
-SIFT = SiftSettings()
-VERIFICATION = VerificationSettings()
-EXACT = VerificationSettings(cascade=CascadeSettings(mode="exact"))
-NAIVE_RATIO = 0.75
-NAIVE_TOLERANCE_PX = 5.0
-PAIRS_PER_TURN = 10
+SLOW_METHODS = {"delf_script_affine_ransac": 120}
+"""Pairs of each kind that a method of half a second per pair is put to."""
+PREVALENCE = 0.3
+PAIRS_ON_TWO_CORES = 240
+REDUCED_DIMENSIONS = 40
+OPERATIONS_PER_PAIR_OF_FEATURES = 2 * 128
 
-
-@dataclass(frozen=True)
-class DescribedPhoto:
-    """One photograph as every method wants it; all see the same pixels and the same budget."""
-
-    ours: LocalFeatures
-    xy: NDArray[np.float32]
-    descriptors: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a method says of a pair."""
-
-    is_verified: bool
-    num_inliers: int
-
-
-Method = Callable[[DescribedPhoto, DescribedPhoto], Answer]
+Rows = list[dict[str, tuple[Answer, float]]]
+"""Per pair: method -> answer and CPU seconds."""
 
 
 def main() -> None:
     arguments = _parse_arguments()
-    cv2.setNumThreads(1)
+    sift = SiftSettings(long_side_px=arguments.long_side, max_features=arguments.features)
+    _use_one_thread()
     photos = load_photos(arguments.photos)
-    described = [_describe(photo) for photo in photos]
-    groups = {
-        "true": list_true_pairs(photos),
-        "cross": sample_cross_pairs(photos, arguments.cross_pairs),
-    }
+    described = _describe(photos, sift)
+    num_cross = 600 if arguments.cross_pairs == "all" else int(arguments.cross_pairs)
+    groups = {"true": list_true_pairs(photos), "cross": sample_cross_pairs(photos, num_cross)}
     with threadpool_limits(1):
-        for verify in METHODS.values():
-            verify(described[0], described[1])  # compiles
-        answers = {name: _verify_interleaved(described, pairs) for name, pairs in groups.items()}
+        rows = {name: _verify_interleaved(described, pairs) for name, pairs in groups.items()}
     summary = {
+        "processor": llvm.get_host_cpu_name(),
         "num_photos": len(photos),
+        "long_side_px": arguments.long_side,
+        "max_features": arguments.features,
+        "mean_features": round(float(np.mean([len(photo.ours) for photo in described])), 1),
         "num_pairs": {name: len(pairs) for name, pairs in groups.items()},
-        "min_inliers": VERIFICATION.min_inliers,
-        "methods": {name: _summarise(name, answers) for name in METHODS},
-        "true_pairs_by_who_verifies_them": _count_agreement(answers["true"]),
+        "min_inliers": MIN_INLIERS,
+        "missing": list_methods()[1],
+        "methods": {name: _summarise(name, rows) for name in list_methods()[0]},
+        "true_pairs_by_who_verifies_them": _count_agreement(rows["true"]),
+        "share_of_peak": _measure_share_of_peak(described, groups, rows),
     }
+    if arguments.two_cores:
+        summary["two_processes_at_once"] = _run_two_processes(described, groups)
+    if arguments.cross_pairs == "all":
+        summary["every_cross_class_pair"] = _explain_accepts(photos, described)
+    summary["goals"] = judge_goals(summary)
     json.dump(summary, sys.stdout, indent=2)
     print()
-
-
-def verify_ours(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
-    found = verify_pair(a.ours, b.ours, VERIFICATION)
-    return Answer(found.verdict is not PairVerdict.REJECTED, found.num_inliers)
-
-
-def verify_ours_exactly(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
-    found = verify_pair(a.ours, b.ours, EXACT)
-    return Answer(found.verdict is not PairVerdict.REJECTED, found.num_inliers)
-
-
-def verify_flann_ransac(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
-    cv2.setRNGSeed(0)  # the trees are random
-    matcher = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 5}, {"checks": 50})
-    return _verify_by_homography(matcher, a, b, cv2.RANSAC)
-
-
-def verify_brute_force_magsac(a: DescribedPhoto, b: DescribedPhoto) -> Answer:
-    return _verify_by_homography(cv2.BFMatcher(cv2.NORM_L2), a, b, cv2.USAC_MAGSAC)
-
-
-METHODS: dict[str, Method] = {
-    "ours": verify_ours,
-    "ours_exact": verify_ours_exactly,
-    "flann_ratio_ransac": verify_flann_ransac,
-    "brute_force_ratio_magsac": verify_brute_force_magsac,
-}
-
-
-def _verify_by_homography(
-    matcher: Any,  # noqa: ANN401  (OpenCV's matchers have no common type)
-    a: DescribedPhoto,
-    b: DescribedPhoto,
-    estimator: int,
-) -> Answer:
-    if min(len(a.xy), len(b.xy)) < 2:
-        return Answer(is_verified=False, num_inliers=0)
-    neighbours = matcher.knnMatch(a.descriptors, b.descriptors, k=2)
-    good = [best for best, second in neighbours if best.distance < NAIVE_RATIO * second.distance]
-    if len(good) < 4:
-        return Answer(is_verified=False, num_inliers=0)
-    xy_a = a.xy[[match.queryIdx for match in good]]
-    xy_b = b.xy[[match.trainIdx for match in good]]
-    _, mask = cv2.findHomography(xy_a, xy_b, estimator, NAIVE_TOLERANCE_PX)
-    num_inliers = 0 if mask is None else int(mask.sum())
-    return Answer(num_inliers >= VERIFICATION.min_inliers, num_inliers)
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, help="labelled folder; default: drawn views")
-    parser.add_argument("--cross-pairs", type=int, default=600, help="pairs of different places")
+    parser.add_argument("--cross-pairs", default="600", help="pairs of different places, or `all`")
+    parser.add_argument("--features", type=int, default=SiftSettings().max_features)
+    parser.add_argument("--long-side", type=int, default=SiftSettings().long_side_px)
+    parser.add_argument("--two-cores", action="store_true", help="also two processes at once")
     return parser.parse_args()
 
 
-def _describe(photo: LabelledPhoto) -> DescribedPhoto:
-    grey = resize_long_side(to_grey(photo.pixels), SIFT.long_side_px)
-    keypoints, descriptors = cv2.SIFT.create(SIFT.max_features).detectAndCompute(grey, None)
+def _use_one_thread() -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _describe(photos: list[LabelledPhoto], sift: SiftSettings) -> list[DescribedPhoto]:
+    """Extraction is not timed; all methods see the same pixels at the same budget."""
+    raw = [_detect(photo, sift) for photo in photos]
+    units = [_root_sift(descriptors) for _, descriptors, _ in raw]
+    everything = np.concatenate(units).astype(np.float64)
+    _, axes = np.linalg.eigh(np.cov(everything.T))
+    projection = axes[:, -REDUCED_DIMENSIONS:].astype(np.float32)
+    return [
+        DescribedPhoto(
+            extract_sift(photo.pixels, sift), xy, descriptors, unit, unit @ projection, shape
+        )
+        for photo, (xy, descriptors, shape), unit in zip(photos, raw, units, strict=True)
+    ]
+
+
+def _detect(
+    photo: LabelledPhoto, sift: SiftSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, int]]:
+    grey = resize_long_side(to_grey(photo.pixels), sift.long_side_px)
+    keypoints, descriptors = cv2.SIFT.create(sift.max_features).detectAndCompute(grey, None)
     xy = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
     if descriptors is None:
         descriptors = np.empty((0, 128), np.float32)
-    return DescribedPhoto(extract_sift(photo.pixels, SIFT), xy, descriptors)
+    return xy, np.asarray(descriptors, np.float32), (grey.shape[1], grey.shape[0])
 
 
-def _verify_interleaved(
-    described: list[DescribedPhoto], pairs: list[Pair]
-) -> list[dict[str, tuple[Answer, float]]]:
-    """Put every pair to every method; method -> answer and CPU seconds, per pair.
+def _root_sift(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    total = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-12)
+    return np.sqrt(descriptors / total)
 
-    The methods take turns after a few pairs each, so that a drift of the machine meets all alike
+
+def _verify_interleaved(described: list[DescribedPhoto], pairs: list[Pair]) -> Rows:
+    """Put every pair to every method, all pairs of one photograph at a time.
+
+    The methods take turns after each photograph, so that a drift of the machine meets all alike
     and none finds its caches emptied by another at every pair.
     """
-    answers: list[dict[str, tuple[Answer, float]]] = [{} for _ in pairs]
-    for start in range(0, len(pairs), PAIRS_PER_TURN):
-        turn = range(start, min(start + PAIRS_PER_TURN, len(pairs)))
-        for name, verify in METHODS.items():
-            for number in turn:
-                a, b = pairs[number]
-                started = time.process_time()
-                answer = verify(described[a], described[b])
-                answers[number][name] = answer, time.process_time() - started
-    return answers
+    methods, _ = list_methods()
+    _warm_up(described)
+    rows: Rows = [{} for _ in pairs]
+    for query, numbered in groupby(range(len(pairs)), key=lambda number: pairs[number][0]):
+        numbers = list(numbered)
+        others = [described[pairs[number][1]] for number in numbers]
+        for name, verify in methods.items():
+            most = SLOW_METHODS.get(name, len(pairs))
+            asked = [number for number in numbers if number % -(-len(pairs) // most) == 0]
+            if len(asked) < len(numbers):
+                others_asked = [described[pairs[number][1]] for number in asked]
+            else:
+                asked, others_asked = numbers, others
+            started = time.process_time()
+            answers = verify(described[query], others_asked)
+            seconds = (time.process_time() - started) / max(len(asked), 1)
+            for number, answer in zip(asked, answers, strict=True):
+                rows[number][name] = answer, seconds
+    return rows
 
 
-def _summarise(
-    method: str, answers: dict[str, list[dict[str, tuple[Answer, float]]]]
-) -> dict[str, Any]:
-    counts = {
-        f"{name}_pairs_verified": sum(row[method][0].is_verified for row in rows)
-        for name, rows in answers.items()
+def _warm_up(described: list[DescribedPhoto]) -> None:
+    for verify in list_methods()[0].values():
+        verify(described[0], described[:2])  # compiles
+
+
+def _summarise(method: str, groups: dict[str, Rows]) -> dict[str, Any]:
+    asked = {kind: [row for row in rows if method in row] for kind, rows in groups.items()}
+    rates = {kind: _rate(method, rows) for kind, rows in asked.items()}
+    recall, false_rate = rates["true"], rates["cross"]
+    found, wrong = (
+        sum(row[method][0].is_verified for row in asked[kind]) for kind in ("true", "cross")
+    )
+    precision = found / max(found + wrong, 1)
+    balanced = PREVALENCE * recall + (1 - PREVALENCE) * false_rate
+    precision_at = PREVALENCE * recall / balanced if balanced else 0.0
+    mix = {kind: _mean_ms(method, rows) for kind, rows in asked.items()}
+    mix["mix"] = PREVALENCE * mix["true"] + (1 - PREVALENCE) * mix["cross"]
+    return {
+        "num_pairs": {kind: len(rows) for kind, rows in asked.items()},
+        "true_pairs_verified": found,
+        "cross_pairs_verified": wrong,
+        "max_inliers_across": max(
+            (row[method][0].num_inliers for row in asked["cross"]), default=0
+        ),
+        "recall": round(recall, 4),
+        "precision": round(precision, 4),
+        "f1": _f1(precision, recall),
+        "f1_at_30_percent_true": _f1(precision_at, recall),
+        "pairs_per_cpu_second": {kind: round(1e3 / ms, 1) for kind, ms in mix.items() if ms},
+        "cpu_time_relative_to_ours": _relate(method, "ours", groups),
+        "cpu_time_relative_to_ours_exact": _relate(method, "ours_exact", groups),
     }
-    ratios = {
-        f"cpu_time_relative_to_ours_{name}_pairs": round(
-            sum(row[method][1] for row in rows) / sum(row["ours"][1] for row in rows), 2
-        )
-        for name, rows in answers.items()
-        if rows
-    }
-    recall = counts["true_pairs_verified"] / max(len(answers["true"]), 1)
-    across = max((row[method][0].num_inliers for row in answers["cross"]), default=0)
-    return {**counts, "recall": round(recall, 3), "max_inliers_across": across, **ratios}
 
 
-def _count_agreement(rows: list[dict[str, tuple[Answer, float]]]) -> dict[str, int]:
+def _relate(method: str, ours: str, groups: dict[str, Rows]) -> dict[str, float]:
+    """Times of a method over times of ours, on the pairs that both were asked."""
+    both = {kind: [row for row in rows if method in row] for kind, rows in groups.items()}
+    theirs = {kind: _mean_ms(method, rows) for kind, rows in both.items()}
+    reference = {kind: _mean_ms(ours, rows) for kind, rows in both.items()}
+    for times in (theirs, reference):
+        times["mix"] = PREVALENCE * times["true"] + (1 - PREVALENCE) * times["cross"]
+    return {kind: round(theirs[kind] / reference[kind], 2) for kind in theirs if reference[kind]}
+
+
+def _rate(method: str, rows: Rows) -> float:
+    return sum(row[method][0].is_verified for row in rows) / max(len(rows), 1)
+
+
+def _mean_ms(method: str, rows: Rows) -> float:
+    return 1e3 * sum(row[method][1] for row in rows) / max(len(rows), 1)
+
+
+def _f1(precision: float, recall: float) -> float:
+    return round(2 * precision * recall / max(precision + recall, 1e-12), 4)
+
+
+def _count_agreement(rows: Rows) -> dict[str, int]:
+    """Which of the methods that were asked everything verify each pair."""
+    compared = ("ours", "ours_exact", "flann_ratio_ransac", "hloc_two_view_geometry")
     who = Counter(
-        " + ".join(name for name in METHODS if row[name][0].is_verified) or "nobody" for row in rows
+        " + ".join(name for name in compared if name in row and row[name][0].is_verified)
+        or "nobody"
+        for row in rows
     )
     return dict(sorted(who.items()))
+
+
+def _measure_share_of_peak(
+    described: list[DescribedPhoto], groups: dict[str, list[Pair]], rows: dict[str, Rows]
+) -> dict[str, float]:
+    """8-bit operations of whole pairs in the exact mode, over what one core can do."""
+    if not available_kernels():
+        return {}
+    peak = measure_peak(available_kernels()[0])
+    shares = {}
+    for kind, pairs in groups.items():
+        products = sum(len(described[a].ours) * len(described[b].ours) for a, b in pairs)
+        seconds = sum(row["ours_exact"][1] for row in rows[kind])
+        gops = OPERATIONS_PER_PAIR_OF_FEATURES * products / max(seconds, 1e-12) / 1e9
+        shares[kind] = round(gops / peak, 3)
+    return {"peak_gops": peak, **shares}
+
+
+def _run_two_processes(
+    described: list[DescribedPhoto], groups: dict[str, list[Pair]]
+) -> dict[str, Any]:
+    """The same pairs in two processes at once: pairs a second of both together."""
+    some = {kind: pairs[:: -(-len(pairs) // PAIRS_ON_TWO_CORES)] for kind, pairs in groups.items()}
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        both = list(pool.map(_measure_alone, [described] * 2, [some] * 2))
+    return {
+        name: {
+            kind: round(sum(one[name]["pairs_per_cpu_second"][kind] for one in both), 1)
+            for kind in ("true", "cross", "mix")
+        }
+        | {"relative_to_ours": both[0][name]["cpu_time_relative_to_ours"]["mix"]}
+        for name in both[0]
+    }
+
+
+def _measure_alone(
+    described: list[DescribedPhoto], groups: dict[str, list[Pair]]
+) -> dict[str, dict[str, Any]]:
+    _use_one_thread()
+    with threadpool_limits(1):
+        rows = {kind: _verify_interleaved(described, pairs) for kind, pairs in groups.items()}
+    return {name: _summarise(name, rows) for name in list_methods()[0]}
+
+
+def _explain_accepts(
+    photos: list[LabelledPhoto], described: list[DescribedPhoto]
+) -> dict[str, Any]:
+    """Every pair of photographs of different classes that we accept at the default settings."""
+    pairs = list_cross_class_pairs(photos)
+    accepted: list[dict[str, Any]] = []
+    for query, numbered in groupby(pairs, key=lambda pair: pair[0]):
+        others = [other for _, other in numbered]
+        candidates = (described[other].ours for other in others)
+        answers = verify_one_to_many(described[query].ours, candidates, CASCADE)
+        accepted += [
+            {
+                "pair": [photos[query].image_id, photos[other].image_id],
+                "num_inliers": found.num_inliers,
+                "places": [photos[query].place, photos[other].place],
+                "is_explained": photos[query].place == photos[other].place,
+            }
+            for other, found in zip(others, answers, strict=True)
+            if found.verdict is not PairVerdict.REJECTED
+        ]
+    explained = [accept for accept in accepted if accept["is_explained"]]
+    return {
+        "num_pairs": len(pairs),
+        "num_accepted": len(accepted),
+        "num_unexplained": len(accepted) - len(explained),
+        "explained_by_place": dict(Counter(accept["places"][0] for accept in explained)),
+        "accepted": accepted,
+    }
 
 
 if __name__ == "__main__":

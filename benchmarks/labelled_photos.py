@@ -23,12 +23,14 @@ class LabelledPhoto:
 
     Attributes:
         image_id: its name.
+        landmark_id: the class that it was put in, rightly or not.
         place: what it shows; an unrelated photograph is a place of its own.
         is_copy: whether it was made from another photograph of the list.
         pixels: uint8 (height, width, 3), RGB.
     """
 
     image_id: str
+    landmark_id: str
     place: str
     is_copy: bool
     pixels: NDArray[np.uint8]
@@ -37,9 +39,9 @@ class LabelledPhoto:
 def load_photos(folder: Path | None) -> list[LabelledPhoto]:
     """Read the photographs of a folder in the layout of GLDv2 with a truth.csv; draw some if None.
 
-    The columns of truth.csv that count are image_id, place_shown (`noise`: unrelated to all
-    others) and planted (begins with `near duplicate` for copies). What does not decode is left
-    out.
+    The columns of truth.csv that count are image_id, landmark_id, place_shown (`noise`: unrelated
+    to all others) and planted (begins with `near duplicate` for copies). What does not decode is
+    left out.
     """
     if folder is None:
         return list(_draw_photos(num_places=8, num_views=4))
@@ -61,6 +63,15 @@ def sample_cross_pairs(photos: list[LabelledPhoto], most: int) -> list[Pair]:
     pairs = [pair for pair in _originals(photos) if not _same_place(photos, pair)]
     order = np.random.default_rng(0).permutation(len(pairs))[:most]
     return [pairs[number] for number in sorted(order)]
+
+
+def list_cross_class_pairs(photos: list[LabelledPhoto]) -> list[Pair]:
+    """Every pair of photographs that were put in different classes."""
+    return [
+        (a, b)
+        for a, b in combinations(range(len(photos)), 2)
+        if photos[a].landmark_id != photos[b].landmark_id
+    ]
 
 
 def _originals(photos: list[LabelledPhoto]) -> Iterator[Pair]:
@@ -86,7 +97,7 @@ def _read_photos(folder: Path, truth: dict[str, dict[str, str]]) -> Iterator[Lab
                 image_id, place = row["image_id"], row["place_shown"]
                 is_copy = row["planted"].startswith("near duplicate")
                 shown = image_id if place == "noise" else place
-                yield LabelledPhoto(image_id, shown, is_copy, pixels)
+                yield LabelledPhoto(image_id, row["landmark_id"], shown, is_copy, pixels)
 
 
 def _draw_photos(num_places: int, num_views: int) -> Iterator[LabelledPhoto]:
@@ -95,7 +106,8 @@ def _draw_photos(num_places: int, num_views: int) -> Iterator[LabelledPhoto]:
         for view in range(num_views):
             rng = np.random.default_rng((place, view))
             pixels = _look_at(surface, rng)
-            yield LabelledPhoto(f"{place}-{view}", str(place), is_copy=False, pixels=pixels)
+            name = str(place)
+            yield LabelledPhoto(f"{place}-{view}", name, name, is_copy=False, pixels=pixels)
 
 
 def _draw_surface(rng: np.random.Generator, side_px: int = 1400) -> NDArray[np.uint8]:

@@ -31,6 +31,8 @@ def print_manifest(console: Console, manifest: Manifest) -> None:
         print_reasons(console, manifest)
     if manifest.calibration is not None:
         console.print(manifest.calibration.describe(), highlight=False, markup=False)
+    if manifest.uncertain is not None:
+        console.print(manifest.uncertain.describe(), highlight=False, markup=False)
     for removed in manifest.removed_classes:
         name = removed.landmark_name or "no name"
         console.print(

@@ -9,6 +9,7 @@ Convention: x points right, y down, angles turn clockwise on the screen, as Open
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,10 @@ Affine = NDArray[np.float64]
 
 
 class GeometrySettings(StrictModel):
-    """How strictly correspondences must agree on one affine map."""
+    """How strictly correspondences must agree on one map."""
 
+    model: Literal["affine", "homography"] = "affine"
+    """`homography`: the affine map is refined to a homography wherever that explains more."""
     max_hypotheses: int = Field(64, ge=1)
     """Similarities tried, evenly spaced over the correspondences."""
     max_scale: float = Field(5.0, gt=1)
@@ -70,14 +73,24 @@ def apply_affine(matrix: Affine, xy: Points) -> Points:
     return mapped
 
 
+def has_inverse(matrix: Affine) -> bool:
+    """Whether the map keeps the plane a plane."""
+    (a, b, _), (c, d, _) = matrix.tolist()
+    return bool(abs(a * d - b * c) > 0)
+
+
 def invert_affine(matrix: Affine) -> Affine:
     """The map from image b back to image a.
 
     Raises:
         numpy.linalg.LinAlgError: the matrix collapses the plane.
     """
-    inverse = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([inverse, -inverse @ matrix[:, 2]])
+    (a, b, x), (c, d, y) = matrix.tolist()
+    determinant = a * d - b * c
+    if not has_inverse(matrix):
+        raise np.linalg.LinAlgError("the map collapses the plane and has no inverse")
+    a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
+    return np.array([[a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)]])
 
 
 def estimate_affine(

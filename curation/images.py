@@ -8,7 +8,6 @@ an image is decoded, with artefacts, at its full size.
 """
 
 import io
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from curation.orientation import read_exif_orientation, turn_upright
 from manifests.rows import ImageStatus
 
 MIN_SHORT_SIDE_PX = 32
@@ -33,9 +33,6 @@ MAX_PIXELS = 178_956_970
 
 # Pillow keeps what fits into 16 MiB, at 4 bytes a pixel, in one block, which others may read.
 _MAX_SHARED_PIXELS = 3 << 20
-
-_EXIF_ORIENTATION_TAG = 0x0112
-_EXIF_SHORT = 3
 
 Box = tuple[float, float, float, float]
 
@@ -63,8 +60,8 @@ class DecodedImage:
     """An image as it is meant to be seen.
 
     Attributes:
-        pixels: uint8 (height, width, 3), RGB, upright, contiguous; from `decode_grey` uint8
-            (height, width).
+        pixels: uint8 (height, width, 3), RGB, upright, contiguous; from `decode_grey` and
+            `decode_luma` uint8 (height, width).
         exif_orientation: 1 to 8 as found in the file; None if there is none or another value.
         format: what the bytes are, whatever the name says: JPEG, PNG, GIF or WEBP.
         note: which conversion the pixels went through; None for plain 8-bit RGB.
@@ -100,7 +97,7 @@ def decode_image(
         ImageError: not an image, cut short or broken, too small, or too large.
         ValueError: nothing of the crop lies inside the image.
     """
-    return _decode(data, _convert_to_rgb, crop_px, min_short_side_px, max_pixels)
+    return _decode(data, _read_rgb, crop_px, min_short_side_px, max_pixels)
 
 
 def decode_grey(data: bytes) -> DecodedImage:
@@ -112,7 +109,24 @@ def decode_grey(data: bytes) -> DecodedImage:
     Raises:
         ImageError: as `decode_image` does.
     """
-    return _decode(data, _convert_to_grey, None, MIN_SHORT_SIDE_PX, MAX_PIXELS)
+    return _decode(data, _read_grey, None, MIN_SHORT_SIDE_PX, MAX_PIXELS)
+
+
+def decode_luma(data: bytes) -> DecodedImage:
+    """Check a file as `decode_image` does, and decode no more of it than its luma.
+
+    A colour JPEG stores luma as a plane of its own. Every byte of the file is still read and
+    entropy-decoded, so that all damage that `decode_image` reports is reported here too; only the
+    two planes of colour are not turned into pixels, which saves a fourth of the time. Such luma
+    differs from `to_grey` of the colours by rounding, and where colours were cut to 0 to 255.
+
+    Returns:
+        The image with pixels uint8 (height, width).
+
+    Raises:
+        ImageError: as `decode_image` does.
+    """
+    return _decode(data, _read_luma, None, MIN_SHORT_SIDE_PX, MAX_PIXELS)
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -140,7 +154,7 @@ def resize_long_side(pixels: NDArray[np.uint8], long_side_px: int) -> NDArray[np
 
 def _decode(
     data: bytes,
-    convert: Callable[[Image.Image], tuple[NDArray[np.uint8], str | None]],
+    read: Callable[[ImageFile], tuple[NDArray[np.uint8], str | None]],
     crop_px: Box | None,
     min_short_side_px: int,
     max_pixels: int,
@@ -148,8 +162,7 @@ def _decode(
     image = _open(data)
     _check_size(image, min_short_side_px, max_pixels)
     try:
-        image.load()
-        stored, note = convert(image)
+        stored, note = read(image)
     except MemoryError:
         # Says something of the machine, nothing of the image: it must not become a verdict.
         raise
@@ -157,8 +170,8 @@ def _decode(
         raise _describe_damage(image.format, error) from error
     if crop_px is not None:
         stored = _crop(stored, crop_px)
-    orientation = _read_exif_orientation(image.info.get("exif"))
-    upright = np.require(_turn_upright(stored, orientation), requirements=["C", "W"])
+    orientation = read_exif_orientation(image.info.get("exif"))
+    upright = np.require(turn_upright(stored, orientation), requirements=["C", "W"])
     return DecodedImage(upright, orientation, str(image.format), note)
 
 
@@ -167,6 +180,24 @@ class _JpegFile(JpegImageFile):
 
     def _read_dpi_from_exif(self) -> None:
         """Skip the one thing that would parse the whole block: the resolution, unused here."""
+
+    def load_read(self, read_bytes: int) -> bytes:  # noqa: ARG002  (of Pillow)
+        """All that is left, whatever is asked for.
+
+        Pillow asks for 64 KB at a time, and copies what libjpeg leaves of each.
+        """
+        return super().load_read(-1)
+
+    def has_luma(self) -> bool:
+        """Whether libjpeg gives luma, and would give colours, of what the header announces.
+
+        It can only enlarge planes by whole factors, and does not look at those it leaves out.
+        """
+        widest = max((h for _, h, _, _ in self.layer), default=0)
+        tallest = max((v for _, _, v, _ in self.layer), default=0)
+        return self.mode == "RGB" and all(
+            h > 0 and v > 0 and widest % h == 0 and tallest % v == 0 for _, h, v, _ in self.layer
+        )
 
 
 def _open(data: bytes) -> ImageFile:
@@ -218,7 +249,8 @@ def _check_size(image: ImageFile, min_short_side_px: int, max_pixels: int) -> No
         )
 
 
-def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
+def _read_rgb(image: ImageFile) -> tuple[NDArray[np.uint8], str | None]:
+    image.load()
     if _is_plain_rgb(image):
         return _copy_pixels(image, cv2.COLOR_RGBA2RGB, 3), None
     if image.mode == "I;16":
@@ -233,11 +265,20 @@ def _convert_to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
     return np.asarray(image.convert("RGB")), f"converted from {image.mode}"
 
 
-def _convert_to_grey(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
+def _read_grey(image: ImageFile) -> tuple[NDArray[np.uint8], str | None]:
+    image.load()
     if _is_plain_rgb(image):
         return _copy_pixels(image, cv2.COLOR_RGBA2GRAY, 1)[:, :, 0], None
-    rgb, note = _convert_to_rgb(image)
+    rgb, note = _read_rgb(image)
     return to_grey(rgb), note
+
+
+def _read_luma(image: ImageFile) -> tuple[NDArray[np.uint8], str | None]:
+    if not (isinstance(image, _JpegFile) and image.has_luma()):
+        return _read_grey(image)
+    image.draft("L", None)
+    image.load()
+    return _share_memory(image), None
 
 
 def _is_plain_rgb(image: Image.Image) -> bool:
@@ -260,13 +301,18 @@ def _copy_pixels(image: Image.Image, conversion: int, channels: int) -> NDArray[
 
 
 def _share_memory(image: Image.Image) -> NDArray[np.uint8]:
-    """Pillow's own memory of an RGB image, uint8 (height, width, 4), the fourth value unused."""
+    """Pillow's own memory of an image, uint8, not to be written to.
+
+    Grey as (height, width); RGB as (height, width, 4), the fourth value unused.
+    """
     width, height = image.size
     try:
-        values = pa.array(image).values.to_numpy()
-    except ValueError:  # Pillow was told (PILLOW_BLOCK_SIZE) to spread images over small blocks
-        return np.asarray(image.convert("RGBA"))
-    return np.asarray(values.reshape(height, width, 4), np.uint8)
+        values = pa.array(image)
+    except ValueError:  # more than Pillow keeps in one block (see PILLOW_BLOCK_SIZE)
+        return np.asarray(image if image.mode == "L" else image.convert("RGBA"))
+    if image.mode == "L":
+        return np.asarray(values.to_numpy().reshape(height, width), np.uint8)
+    return np.asarray(values.values.to_numpy().reshape(height, width, 4), np.uint8)
 
 
 def _crop(stored: NDArray[np.uint8], box_px: Box) -> NDArray[np.uint8]:
@@ -280,33 +326,3 @@ def _crop(stored: NDArray[np.uint8], box_px: Box) -> NDArray[np.uint8]:
             "(x1, y1, x2, y2 in pixels of the stored image)"
         )
     return stored[y1:y2, x1:x2]
-
-
-def _read_exif_orientation(exif: object) -> int | None:
-    """Orientation tag of the first directory, or None (EXIF 2.3, section 4.6)."""
-    if not isinstance(exif, bytes):  # a text chunk of a PNG file can bear the same name
-        return None
-    block = exif.removeprefix(b"Exif\0\0")
-    byte_order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if byte_order is None:
-        return None
-    try:
-        (directory,) = struct.unpack_from(f"{byte_order}I", block, 4)
-        (num_entries,) = struct.unpack_from(f"{byte_order}H", block, directory)
-        for start in range(directory + 2, directory + 2 + 12 * num_entries, 12):
-            tag, kind, _, value = struct.unpack_from(f"{byte_order}HHIH", block, start)
-            if tag == _EXIF_ORIENTATION_TAG and kind == _EXIF_SHORT:
-                return value if 1 <= value <= 8 else None
-    except struct.error:  # the block ends before its directory does: there is no orientation
-        return None
-    return None
-
-
-def _turn_upright(stored: NDArray[np.uint8], orientation: int | None) -> NDArray[np.uint8]:
-    """Undo the orientation: value 5 to 8 swap the axes, then one or both are mirrored."""
-    upright = stored.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else stored
-    if orientation in (3, 4, 7, 8):
-        upright = upright[::-1]
-    if orientation in (2, 3, 6, 7):
-        upright = upright[:, ::-1]
-    return upright

@@ -10,6 +10,8 @@ from curation.images import to_grey
 
 _INPUT_PX = 32
 _SIDE = 8
+_MIDDLE = (_SIDE * _SIDE - 1) // 2
+"""Of the coefficients but the mean, whose number is odd, in ascending order: the median."""
 # Far above the rounding noise of the transform, far below one grey level.
 _DECIMALS = 6
 
@@ -31,7 +33,7 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
     grey = pixels if pixels.ndim == 2 else to_grey(pixels)
     spectrum = np.round(cv2.dct(shrink_to_square(grey, _INPUT_PX)), _DECIMALS)
     frequencies = spectrum[:_SIDE, :_SIDE].ravel()
-    bits = frequencies > np.median(frequencies[1:])
+    bits = frequencies > np.sort(frequencies[1:])[_MIDDLE]
     bits[0] = False
     return np.packbits(bits).tobytes().hex()
 
@@ -51,8 +53,8 @@ def hamming_distance(hash_a: str, hash_b: str) -> int:
 def shrink_to_square(grey: NDArray[np.uint8], side_px: int) -> NDArray[np.float64]:
     """Average the areas of a grid of `side_px` x `side_px` equal cells, to whole grey levels.
 
-    The sums are exact. OpenCV's resizing by area takes several times as long where a cell is no
-    whole number of pixels.
+    The sums are exact. OpenCV's resizing by area takes ten times as long where a cell is no whole
+    number of pixels.
 
     Args:
         grey: uint8 (height, width).
@@ -65,25 +67,41 @@ def shrink_to_square(grey: NDArray[np.uint8], side_px: int) -> NDArray[np.float6
     if min(height, width) < side_px:
         enlarged = cv2.resize(grey, (side_px, side_px), interpolation=cv2.INTER_AREA)
         return np.asarray(enlarged, np.float64)
-    columns = np.ascontiguousarray(_sum_bands(grey, side_px, cv2.CV_32S).T)
-    sums = _sum_bands(columns, side_px, cv2.CV_64F).T
+    sums = _sum_columns(_sum_rows(grey, side_px), side_px)
     return np.asarray(np.rint(sums / (height * width)), np.float64)
 
 
-def _sum_bands(
-    rows: NDArray[np.uint8] | NDArray[np.float64], num_bands: int, sum_type: int
-) -> NDArray[np.float64]:
-    """Sums over `num_bands` bands of equal height, times `num_bands`: float64 (num_bands, width).
+def _sum_rows(grey: NDArray[np.uint8], num_bands: int) -> NDArray[np.int32]:
+    """Sums over bands of equal height, times `num_bands`: int32 (num_bands, width).
 
-    A border between two bands may cut a row; each side gets its share of it.
+    OpenCV sums the rows of one band ten times as fast as `np.add.reduceat` those of all.
     """
-    height = len(rows)
-    starts, cuts = np.divmod(np.arange(num_bands + 1) * height, num_bands)
-    whole = np.concatenate(
-        [
-            cv2.reduce(rows[first:last], 0, cv2.REDUCE_SUM, dtype=sum_type)
-            for first, last in pairwise(starts.tolist())
-        ]
-    )
-    parts = rows[np.minimum(starts, height - 1)] * cuts[:, None].astype(np.float64)
-    return np.asarray(whole * float(num_bands) - parts[:-1] + parts[1:], np.float64)
+    height, width = grey.shape
+    starts, cuts = _cut(height, num_bands)
+    sums = np.empty((num_bands, width), np.int32)
+    for band, (first, last) in enumerate(pairwise(starts.tolist())):
+        rows = grey[first:last]
+        cv2.reduce(rows, 0, cv2.REDUCE_SUM, dst=sums[band : band + 1], dtype=cv2.CV_32S)
+    sums *= num_bands
+    parts = grey[np.minimum(starts, height - 1)] * cuts[:, None].astype(np.int32)
+    sums += parts[1:]
+    sums -= parts[:-1]
+    return sums
+
+
+def _sum_columns(sums: NDArray[np.int32], num_bands: int) -> NDArray[np.int64]:
+    """Sums over bands of equal width, times `num_bands`: int64 (height, num_bands)."""
+    width = sums.shape[1]
+    starts, cuts = _cut(width, num_bands)
+    whole = np.add.reduceat(sums.astype(np.int64), starts[:-1], axis=1) * num_bands
+    parts = sums[:, np.minimum(starts, width - 1)] * cuts
+    return np.asarray(whole + parts[:, 1:] - parts[:, :-1], np.int64)
+
+
+def _cut(length: int, num_bands: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where bands of equal length begin: the pixel, and how many `num_bands`-ths of it are before.
+
+    A border between two bands may cut a pixel; each side gets its share of it.
+    """
+    starts, cuts = np.divmod(np.arange(num_bands + 1, dtype=np.int64) * length, num_bands)
+    return starts, cuts

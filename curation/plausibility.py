@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from curation.geometry import Affine, Points
+from curation.kernels import point_statistics as statistics
 from manifests.rows import PairReason
 from manifests.strict_model import StrictModel
 
@@ -92,9 +93,14 @@ def find_objection(agreement: Agreement, settings: GuardSettings) -> PairReason 
 
 def is_degenerate(matrix: Affine, settings: GuardSettings) -> bool:
     """Whether the map mirrors, collapses, or scales or stretches beyond belief."""
-    if not np.isfinite(matrix).all() or np.linalg.det(matrix[:, :2]) <= 0:
+    (a, b, _), (c, d, _) = matrix.tolist()
+    determinant = a * d - b * c
+    if not np.isfinite(matrix).all() or determinant <= 0:
         return True
-    larger, smaller = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    # The singular values: their product is the determinant, their squares add up to the norm.
+    total = math.sqrt(a * a + b * b + c * c + d * d + 2 * determinant)
+    apart = math.sqrt(max(a * a + b * b + c * c + d * d - 2 * determinant, 0.0))
+    larger, smaller = (total + apart) / 2, (total - apart) / 2
     scale = math.sqrt(larger * smaller)
     too_large = scale > settings.max_scale or scale < 1 / settings.max_scale
     return bool(too_large or larger > settings.max_anisotropy * smaller)
@@ -122,17 +128,17 @@ def is_too_concentrated(agreement: Agreement, settings: GuardSettings) -> bool:
     sides = ((agreement.xy_a, agreement.shape_a), (agreement.xy_b, agreement.shape_b))
     return any(
         _count_cells(xy, settings.spread_cell * max(shape)) < min_cells
-        or _minor_axis(xy) < min_minor_axis * max(shape)
+        or measure_minor_axis(xy) < min_minor_axis * max(shape)
         for xy, shape in sides
     )
 
 
 def could_be_pasted(matrix: Affine, settings: GuardSettings) -> bool:
     """Whether the map only shifts and scales, as it does for what was pasted into two pictures."""
-    linear = matrix[:, :2]
-    scale = float(np.trace(linear)) / 2
-    deviation = float(np.abs(linear - scale * np.eye(2)).max())
-    return deviation <= settings.max_pasted_distortion * scale
+    (a, b, _), (c, d, _) = matrix.tolist()
+    scale = (a + d) / 2
+    deviation = max(abs(a - scale), abs(b), abs(c), abs(d - scale))
+    return bool(deviation <= settings.max_pasted_distortion * scale)
 
 
 def share_one_shift(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
@@ -141,7 +147,7 @@ def share_one_shift(agreement: Agreement, settings: GuardSettings) -> NDArray[np
     The median is that shift whenever more than half of them do.
     """
     shift = agreement.xy_b - agreement.xy_a
-    return _within_tolerance(shift - np.median(shift, axis=0), agreement, settings)
+    return _within_tolerance(shift - statistics.find_median(shift), agreement, settings)
 
 
 def overlay_inliers(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
@@ -153,6 +159,11 @@ def overlay_inliers(agreement: Agreement, settings: GuardSettings) -> NDArray[np
     near_edge = _in_border(agreement, settings) | _in_frame(agreement, settings)
     overlay: NDArray[np.bool_] = share_one_shift(agreement, settings) & near_edge
     return overlay
+
+
+def measure_minor_axis(xy: Points) -> float:
+    """Standard deviation of points (n, 2) across their main axis, in pixels."""
+    return statistics.measure_minor_axis(xy)
 
 
 def _is_overlay(
@@ -168,18 +179,21 @@ def _is_overlay(
 def _in_border(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
     width_a_px = settings.border_share * math.hypot(*agreement.shape_a)
     width_b_px = settings.border_share * math.hypot(*agreement.shape_b)
-    near_a = _edge_distances(agreement.xy_a, agreement.shape_a).min(axis=1) < width_a_px
-    near_b = _edge_distances(agreement.xy_b, agreement.shape_b).min(axis=1) < width_b_px
+    near_a = _edge_distances(agreement.xy_a, agreement.shape_a) < width_a_px
+    near_b = _edge_distances(agreement.xy_b, agreement.shape_b) < width_b_px
     both: NDArray[np.bool_] = near_a & near_b
     return both
 
 
 def _in_frame(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
     """Outside the central 80 % of both images' width or height, and at the same place in both."""
-    relative_a = _edge_distances(agreement.xy_a, agreement.shape_a) / np.array(agreement.shape_a)
-    relative_b = _edge_distances(agreement.xy_b, agreement.shape_b) / np.array(agreement.shape_b)
-    outer_a = relative_a.min(axis=1) < settings.frame_share
-    outer_b = relative_b.min(axis=1) < settings.frame_share
+    outer_a, outer_b = (
+        _edge_distances(xy, shape, shape) < settings.frame_share
+        for xy, shape in (
+            (agreement.xy_a, agreement.shape_a),
+            (agreement.xy_b, agreement.shape_b),
+        )
+    )
     still = _within_tolerance(agreement.xy_b - agreement.xy_a, agreement, settings)
     in_frame: NDArray[np.bool_] = outer_a & outer_b & still
     return in_frame
@@ -201,23 +215,15 @@ def _within_tolerance(
 ) -> NDArray[np.bool_]:
     """Which vectors (n, 2) are shorter than the noise of a pasted thing's position; bool (n,)."""
     tolerance_px = settings.overlay_tolerance * max(*agreement.shape_a, *agreement.shape_b)
-    short: NDArray[np.bool_] = np.linalg.norm(shift, axis=1) <= tolerance_px
-    return short
+    return statistics.find_within(shift, tolerance_px)
 
 
-def _edge_distances(xy: Points, shape: tuple[int, int]) -> Points:
-    """Distance to the nearer vertical and to the nearer horizontal edge, (n, 2) pixels."""
-    return np.minimum(xy, np.array(shape, np.float64) - xy)
-
-
-def _minor_axis(xy: Points) -> float:
-    """Standard deviation of points (n, 2) across their main axis, in pixels."""
-    centred = xy - xy.mean(axis=0)
-    variance = float(np.linalg.eigvalsh(centred.T @ centred / len(xy))[0])
-    return math.sqrt(max(variance, 0.0))
+def _edge_distances(
+    xy: Points, shape: tuple[int, int], unit: tuple[int, int] = (1, 1)
+) -> NDArray[np.float64]:
+    """Distance to the nearest edge, (n,), in pixels or in a unit for each direction."""
+    return statistics.measure_edge_distances(xy, *map(float, (*shape, *unit)))
 
 
 def _count_cells(xy: Points, cell_px: float) -> int:
-    columns, rows = np.floor(xy.T / cell_px).astype(np.int64)
-    # One number per cell: numpy finds unique rows ten times more slowly.
-    return len(np.unique(columns << 32 | rows))
+    return statistics.count_cells(xy, cell_px)

@@ -7,6 +7,7 @@ own pair changes neither. Pairs must come in a fixed order; most similar first s
 
 from collections import defaultdict
 
+from curation.disjoint_sets import DisjointSets
 from manifests.rows import PairVerdict
 
 
@@ -23,14 +24,14 @@ class SettledPairs:
 
     def __init__(self, min_neighbours: int) -> None:
         self._min_neighbours = min_neighbours
-        self._component_parents: dict[str, str] = {}
-        self._photograph_parents: dict[str, str] = {}
+        self._components = DisjointSets()
+        self._photographs = DisjointSets()
         self._neighbours: defaultdict[str, set[str]] = defaultdict(set)
 
     def is_settled(self, image_id_a: str, image_id_b: str) -> bool:
         """Whether the answer for this pair would change nothing."""
-        root_a, root_b = (_find(self._component_parents, i) for i in (image_id_a, image_id_b))
-        return root_a == root_b and all(
+        is_connected = self._components.find(image_id_a) == self._components.find(image_id_b)
+        return is_connected and all(
             self._count_neighbours(image_id) >= self._min_neighbours
             for image_id in (image_id_a, image_id_b)
         )
@@ -39,25 +40,12 @@ class SettledPairs:
         """Take note of the answer for a pair."""
         if verdict is PairVerdict.REJECTED:
             return
-        _unite(self._component_parents, image_id_a, image_id_b)
+        self._components.unite(image_id_a, image_id_b)
         self._neighbours[image_id_a].add(image_id_b)
         self._neighbours[image_id_b].add(image_id_a)
         if verdict is PairVerdict.DUPLICATE:
-            _unite(self._photograph_parents, image_id_a, image_id_b)
+            self._photographs.unite(image_id_a, image_id_b)
 
     def _count_neighbours(self, image_id: str) -> int:
-        own = _find(self._photograph_parents, image_id)
-        others = {_find(self._photograph_parents, i) for i in self._neighbours[image_id]}
-        return len(others - {own})
-
-
-def _find(parents: dict[str, str], image_id: str) -> str:
-    """The root of an image's set; halves the path on its way (Tarjan and van Leeuwen 1984)."""
-    while (parent := parents.setdefault(image_id, image_id)) != image_id:
-        parents[image_id] = image_id = parents[parent]
-    return image_id
-
-
-def _unite(parents: dict[str, str], image_id_a: str, image_id_b: str) -> None:
-    root_a, root_b = sorted((_find(parents, image_id_a), _find(parents, image_id_b)))
-    parents[root_b] = root_a
+        others = {self._photographs.find(i) for i in self._neighbours[image_id]}
+        return len(others - {self._photographs.find(image_id)})

@@ -1,39 +1,42 @@
 """Do two photographs show the same surface? The one function that answers it."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from curation.copies import CopySettings, is_copy
 from curation.correspondences import Correspondences, MatchableFeatures, match_prepared
 from curation.geometry import (
     Affine,
     AffineFit,
     GeometrySettings,
-    estimate_affine,
     find_consistent,
+    has_inverse,
     invert_affine,
 )
+from curation.homography import (
+    Homography,
+    HomographyFit,
+    estimate_model,
+    invert_homography,
+    is_degenerate_homography,
+)
+from curation.kernels.affine_search import gather_points
+from curation.kernels.compilation import freeze
 from curation.overlays import OverlaySettings, is_pasted
+from curation.pair_order import comes_first
 from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 from manifests.strict_model import StrictModel
 
+_STEP = 64
+"""Strongest features are counted in tiles of the search, which then need not be packed twice."""
 _OVERLAYS = (PairReason.WATERMARK, PairReason.FRAME, PairReason.STATIC_OVERLAY)
-
-
-class CopySettings(StrictModel):
-    """When two files are one photograph: re-encoded, resized, turned or slightly cropped."""
-
-    min_inlier_share: float = Field(0.25, gt=0, le=1)
-    """Inliers, as a share of the features of the image that has fewer."""
-    max_residual: float = Field(0.002, gt=0, lt=0.1)
-    """Root mean square residual, as a share of the long side: under a pixel at 480. Two shots of
-    a solid place from different spots leave more, because no affine map explains parallax."""
 
 
 class CascadeSettings(StrictModel):
@@ -47,9 +50,11 @@ class CascadeSettings(StrictModel):
 
     mode: Literal["reject_early", "exact"] = "reject_early"
     """`exact`: every pair is verified with all features."""
-    num_features: int = Field(512, ge=32)
-    """Strongest features of each image that the first look compares. There is no first look where
-    it would save less than half of the comparisons."""
+    num_features: int = Field(384, ge=32)
+    """Strongest features of each image that the first look compares, at least. There is no first
+    look where it would save less than half of the comparisons."""
+    share: float = Field(0.3, ge=0, le=0.7)
+    """It compares this share of an image's features where that is more, rounded up to 64."""
     min_consistent: int = Field(4, ge=2)
     """Correspondences among them that must agree on one similarity in place, scale and
     orientation for a second look."""
@@ -84,8 +89,10 @@ class Verification:
         verdict: verified, duplicate or rejected.
         reason: why.
         num_tentative: correspondences after ratio and mutual test.
-        matrix: affine map from image a to image b in pixels of the described images, or None.
-        inliers: the correspondences that agree with it; empty without one.
+        matrix: affine map from image a to image b in pixels of the described images, or None;
+            beside a homography, the affine map nearest to it at the centre of the inliers.
+        inliers: the correspondences that agree with the model; empty without one.
+        homography: the model where it is one, or None.
     """
 
     verdict: PairVerdict
@@ -93,11 +100,34 @@ class Verification:
     num_tentative: int
     matrix: Affine | None
     inliers: Correspondences
+    homography: Homography | None = None
 
     @property
     def num_inliers(self) -> int:
         """Number of correspondences that agree with the model."""
         return len(self.inliers)
+
+    @property
+    def model(self) -> Literal["affine", "homography"] | None:
+        """Kind of the model, None without one."""
+        if self.matrix is None:
+            return None
+        return "affine" if self.homography is None else "homography"
+
+    @property
+    def transform(self) -> list[float] | None:
+        """The model, row by row: 6 numbers of an affine map, 9 of a homography, None without."""
+        model = self.matrix if self.homography is None else self.homography
+        return None if model is None else [float(value) for value in model.ravel()]
+
+
+class MatchRequest(NamedTuple):
+    """What the verifier wants to have matched: the strongest `num_a` of a with `num_b` of b."""
+
+    a: MatchableFeatures
+    b: MatchableFeatures
+    num_a: int
+    num_b: int
 
 
 def verify_pair(
@@ -117,7 +147,7 @@ def verify_pair(
     Returns:
         The verdict with its evidence, in the direction asked for.
     """
-    return _verify(MatchableFeatures(features_a), MatchableFeatures(features_b), settings)
+    return verify_prepared(MatchableFeatures(features_a), MatchableFeatures(features_b), settings)
 
 
 def verify_one_to_many(
@@ -130,26 +160,46 @@ def verify_one_to_many(
     """
     prepared = MatchableFeatures(query)
     for candidate in candidates:
-        yield _verify(prepared, MatchableFeatures(candidate), settings)
+        yield verify_prepared(prepared, MatchableFeatures(candidate), settings)
 
 
-def _verify(
+def verify_prepared(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
 ) -> Verification:
-    if _comes_first(a.features, b.features):
-        return _verify_ordered(a, b, settings)
-    return _turn_round(_verify_ordered(b, a, settings))
+    """`verify_pair` for images of which both are compared more than once."""
+    dialogue = ask_for_matches(a, b, settings)
+    try:
+        request = next(dialogue)
+        while True:
+            num_strongest = request.num_a, request.num_b
+            matches = match_prepared(request.a, request.b, settings.max_ratio, num_strongest)
+            request = dialogue.send(matches)
+    except StopIteration as end:
+        found: Verification = end.value
+        return found
+
+
+def ask_for_matches(
+    a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
+) -> Generator[MatchRequest, Correspondences, Verification]:
+    """Verify a pair with correspondences that the caller finds, for instance on a GPU.
+
+    Yields requests, is sent what `match_prepared` gives for each, and returns the answer.
+    """
+    if comes_first(a.features, b.features):
+        return (yield from _verify_ordered(a, b, settings))
+    return _turn_round((yield from _verify_ordered(b, a, settings)))
 
 
 def _verify_ordered(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
-) -> Verification:
+) -> Generator[MatchRequest, Correspondences, Verification]:
     if len(a.features) == 0 or len(b.features) == 0:
         return _rejected(PairReason.NO_FEATURES, 0)
-    early = _reject_early(a, b, settings)
+    early = yield from _reject_early(a, b, settings)
     if early is not None:
         return early
-    matches = match_prepared(a, b, settings.max_ratio)
+    matches = yield MatchRequest(a, b, len(a), len(b))
     found = _judge(a.features, b.features, matches, settings)
     if found.reason not in _OVERLAYS or found.matrix is None:
         return found
@@ -158,19 +208,18 @@ def _verify_ordered(
 
 def _reject_early(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
-) -> Verification | None:
+) -> Generator[MatchRequest, Correspondences, Verification | None]:
     """The rejection of a pair whose strongest features do not agree, or None."""
     cascade = settings.cascade
     if cascade.mode == "exact":
         return None
-    strongest_a, strongest_b = (side.take_strongest(cascade.num_features) for side in (a, b))
-    num_comparisons = len(strongest_a.features) * len(strongest_b.features)
-    if 2 * num_comparisons > len(a.features) * len(b.features):
+    num_strongest = _count_strongest(len(a), cascade), _count_strongest(len(b), cascade)
+    if 2 * num_strongest[0] * num_strongest[1] > len(a) * len(b):
         return None
-    matches = match_prepared(strongest_a, strongest_b, settings.max_ratio)
+    matches = yield MatchRequest(a, b, *num_strongest)
     fit = find_consistent(
-        strongest_a.features,
-        strongest_b.features,
+        a.features,
+        b.features,
         matches,
         settings.geometry,
         max_octaves=cascade.max_octaves,
@@ -181,10 +230,15 @@ def _reject_early(
     return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
 
 
+def _count_strongest(num_features: int, cascade: CascadeSettings) -> int:
+    share = math.ceil(cascade.share * num_features / _STEP) * _STEP
+    return min(num_features, max(cascade.num_features, share))
+
+
 def _judge(
     a: LocalFeatures, b: LocalFeatures, matches: Correspondences, settings: VerificationSettings
 ) -> Verification:
-    fit = estimate_affine(a, b, matches, settings.geometry)
+    fit = estimate_model(a, b, matches, settings.geometry)
     if len(matches) < settings.min_inliers:
         return _refuse(PairReason.TOO_FEW_TENTATIVE, matches, fit)
     if fit is None:
@@ -195,11 +249,13 @@ def _judge(
     objection = _find_objection(a, b, inliers, fit, settings)
     if objection is not None:
         return _refuse(objection, matches, fit)
-    if _is_copy(a, b, fit, settings.copies):
+    # A homography explains any view of a flat thing to the pixel; a copy is affine.
+    affine = fit.affine if isinstance(fit, HomographyFit) else fit
+    if is_copy(a, b, affine, settings.copies):
         verdict, reason = PairVerdict.DUPLICATE, PairReason.NEAR_DUPLICATE
     else:
         verdict, reason = PairVerdict.VERIFIED, PairReason.ENOUGH_INLIERS
-    return Verification(verdict, reason, len(matches), fit.matrix, inliers)
+    return _tell(verdict, reason, matches, fit)
 
 
 def _find_objection(
@@ -210,6 +266,10 @@ def _find_objection(
     settings: VerificationSettings,
 ) -> PairReason | None:
     agreement = _agreement(a, b, inliers, fit.matrix)
+    if isinstance(fit, HomographyFit) and is_degenerate_homography(
+        fit.homography, agreement.xy_a, settings.guards
+    ):
+        return PairReason.DEGENERATE_MODEL
     objection = find_objection(agreement, settings.guards)
     if objection is None and is_pasted(a, b, agreement.xy_a, fit, settings.overlays):
         return PairReason.STATIC_OVERLAY
@@ -239,28 +299,33 @@ def _judge_without_overlay(
 def _agreement(
     a: LocalFeatures, b: LocalFeatures, inliers: Correspondences, matrix: Affine
 ) -> Agreement:
+    points = gather_points(
+        freeze(a.geometry_codes),
+        freeze(b.geometry_codes),
+        freeze(inliers.index_a),
+        freeze(inliers.index_b),
+    )
     return Agreement(
-        xy_a=a.xy[inliers.index_a],
-        xy_b=b.xy[inliers.index_b],
+        xy_a=np.ascontiguousarray(points[:2].T),
+        xy_b=np.ascontiguousarray(points[2:].T),
         matrix=matrix,
         shape_a=(a.width, a.height),
         shape_b=(b.width, b.height),
     )
 
 
-def _is_copy(a: LocalFeatures, b: LocalFeatures, fit: AffineFit, settings: CopySettings) -> bool:
-    if fit.num_inliers < settings.min_inlier_share * min(len(a), len(b)):
-        return False
-    residuals_px: NDArray[np.float64] = fit.residuals_px[fit.inliers]
-    rms_px = float(np.sqrt(np.mean(residuals_px**2)))
-    return rms_px <= settings.max_residual * b.long_side
-
-
 def _refuse(reason: PairReason, matches: Correspondences, fit: AffineFit | None) -> Verification:
     if fit is None:
         return _rejected(reason, len(matches))
+    return _tell(PairVerdict.REJECTED, reason, matches, fit)
+
+
+def _tell(
+    verdict: PairVerdict, reason: PairReason, matches: Correspondences, fit: AffineFit
+) -> Verification:
+    homography = fit.homography if isinstance(fit, HomographyFit) else None
     inliers = matches.select(fit.inliers)
-    return Verification(PairVerdict.REJECTED, reason, len(matches), fit.matrix, inliers)
+    return Verification(verdict, reason, len(matches), fit.matrix, inliers, homography)
 
 
 def _rejected(reason: PairReason, num_tentative: int) -> Verification:
@@ -269,23 +334,16 @@ def _rejected(reason: PairReason, num_tentative: int) -> Verification:
     return Verification(PairVerdict.REJECTED, reason, num_tentative, None, none)
 
 
-def _comes_first(a: LocalFeatures, b: LocalFeatures) -> bool:
-    """Whether a comes before b in an order that depends on content alone."""
-    short_a, short_b = (len(a), a.width, a.height), (len(b), b.width, b.height)
-    if short_a != short_b:
-        return short_a < short_b
-    places_a, places_b = a.geometry.tobytes(), b.geometry.tobytes()
-    if places_a != places_b:
-        return places_a < places_b
-    return a.descriptors.tobytes() <= b.descriptors.tobytes()
-
-
 def _turn_round(found: Verification) -> Verification:
     order = np.argsort(found.inliers.index_b, kind="stable")
     inliers = Correspondences(
         found.inliers.index_b[order], found.inliers.index_a[order], found.inliers.ratio[order]
     )
     matrix = None
-    if found.matrix is not None and abs(np.linalg.det(found.matrix[:, :2])) > 0:
+    # A guard refuses what collapses the plane; it has no way back.
+    if found.matrix is not None and has_inverse(found.matrix):
         matrix = invert_affine(found.matrix)
-    return replace(found, inliers=inliers, matrix=matrix)
+    homography = None
+    if matrix is not None and found.homography is not None:
+        homography = invert_homography(found.homography)
+    return replace(found, inliers=inliers, matrix=matrix, homography=homography)

@@ -18,6 +18,7 @@ _BUILDERS: dict[str, Builder] = {
     "resnet18": lambda classes: ResNet(BasicBlock, (2, 2, 2, 2), num_classes=classes),
     "resnet50": lambda classes: ResNet(Bottleneck, (3, 4, 6, 3), num_classes=classes),
     "resnet101": lambda classes: ResNet(Bottleneck, (3, 4, 23, 3), num_classes=classes),
+    "resnet18_stage3": lambda classes: ResNet(BasicBlock, (2, 2, 2), num_classes=classes),
     "resnet50_stage3": lambda classes: ResNet(Bottleneck, (3, 4, 6), num_classes=classes),
     "resnet101_stage3": lambda classes: ResNet(Bottleneck, (3, 4, 23), num_classes=classes),
     "vgg16": lambda classes: Vgg16(num_classes=classes),

@@ -3,39 +3,22 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from manifests.features import EmbeddingInput
-from manifests.strict_model import StrictModel
-from networks.pixels import SIDE_MULTIPLE_PX, fit_group, resize_image, to_float, to_tensor
+from networks.inference_settings import InferenceSettings, Precision
+from networks.pixels import fit_group, resize_image, to_float, to_tensor
 from networks.retrieval_network import RetrievalNetwork
 from networks.scales import describe_at_scales
 from networks.whitening import Whitening
 
+__all__ = ["InferenceSettings", "NetworkEmbedder", "Precision", "prepare_image"]
+
 _LOG = logging.getLogger(__name__)
-
-Precision = Literal["float32", "bfloat16", "float16"]
-
-
-class InferenceSettings(StrictModel):
-    """Size, scales and precision of the description."""
-
-    long_side_px: int = Field(1024, ge=SIDE_MULTIPLE_PX, multiple_of=SIDE_MULTIPLE_PX)
-    """Images are reduced to this, never enlarged."""
-    scales: tuple[float, ...] = Field((0.4, 0.5, 0.7, 1.0, 1.4), min_length=1)
-    """Factors of that size at which an image is described (Song et al. 2024, Table A19)."""
-    scale_power: float = Field(1.0, gt=0)
-    """Exponent of the mean over the scales; 1 is the plain mean."""
-    batch_size: int = Field(16, ge=1)
-    """Images at a time; halved whenever the device's memory does not suffice."""
-    precision: Precision = "float32"
-    """Of the convolutions. Half precision is for GPUs; pooling is always in float32."""
 
 
 class NetworkEmbedder:

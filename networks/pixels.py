@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-SIDE_MULTIPLE_PX = 32
-"""The stride of the deepest maps: sides that it divides leave no border unseen."""
+from networks.inference_settings import SIDE_MULTIPLE_PX
 
 
 def fit_long_side(width: int, height: int, long_side_px: int) -> tuple[int, int]:

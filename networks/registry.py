@@ -1,45 +1,62 @@
-"""The networks by name. A new one is an entry here: settings, no code."""
+"""The networks by name. A new one is a small file in `networks/zoo`, or anywhere else: no code."""
 
-from networks.cider.neck import FULL, LIGHT
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from manifests.input_error import InputError
 from networks.delf import DelfNetwork, DelfSettings
-from networks.pooling import PoolingSettings
 from networks.retrieval_network import NetworkSettings, RetrievalNetwork
 
-NETWORKS: dict[str, NetworkSettings] = {
-    # Small enough for a CPU and for tests.
-    "resnet18_gem": NetworkSettings(backbone="resnet18", dimensions=512),
-    "resnet50_gem": NetworkSettings(backbone="resnet50"),
-    # The recipe of Song et al. 2024, appendix A, without a head.
-    "resnet101_gem": NetworkSettings(backbone="resnet101"),
-    # Yokoo et al. 2020.
-    "resnet101_gem_512": NetworkSettings(dimensions=512, projection_batch_norm=True),
-    # Radenović et al. 2019, with whitening as a layer.
-    "resnet101_gem_whiten": NetworkSettings(normalise_before_projection=True),
-    # Razavian et al. 2016 and Babenko and Lempitsky 2015, for comparison.
-    "resnet101_mac": NetworkSettings(pooling=PoolingSettings(kind="mac"), dimensions=None),
-    "resnet101_spoc": NetworkSettings(pooling=PoolingSettings(kind="spoc"), dimensions=None),
-    "vgg16_gem": NetworkSettings(backbone="vgg16", dimensions=512),
-    # Song et al. 2024.
-    "resnet101_cider": NetworkSettings(neck=FULL),
-    "resnet101_cider_light": NetworkSettings(neck=LIGHT),
-    "resnet18_cider": NetworkSettings(backbone="resnet18", neck=FULL, dimensions=512),
-    # By name, from the optional transformers library.
-    "dinov2_base_gem": NetworkSettings(
-        backbone="transformers:facebook/dinov2-base", dimensions=768
-    ),
-    "convnext_base_gem": NetworkSettings(backbone="transformers:facebook/convnext-base-224-22k"),
-}
+_SUFFIX = ".yaml"
+
+
+def read_network(path: Path | Traversable) -> NetworkSettings:
+    """Read the settings of a network from a YAML file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is no YAML file, or a setting is unknown or has no such value.
+    """
+    try:
+        return NetworkSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise InputError(f"{path}: no network is described there: {error}") from error
+
+
+def _read_zoo() -> dict[str, NetworkSettings]:
+    found = sorted(files("networks").joinpath("zoo").iterdir(), key=lambda path: path.name)
+    return {
+        path.name.removesuffix(_SUFFIX): read_network(path)
+        for path in found
+        if path.name.endswith(_SUFFIX)
+    }
+
+
+NETWORKS = _read_zoo()
+"""The networks of `networks/zoo`, by the names of their files."""
 
 
 def find_network(name: str) -> NetworkSettings:
-    """The settings of a network of this file.
+    """The settings of a network.
+
+    Args:
+        name: of a network in `NETWORKS`, or the path of a YAML file such as those of the zoo.
 
     Raises:
-        ValueError: there is no network of that name.
+        InputError: there is no network of that name, or no such file.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
-    return NETWORKS[name]
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if name.endswith(_SUFFIX) and Path(name).is_file():
+        return read_network(Path(name))
+    raise InputError(
+        f"no network {name!r}; there are {', '.join(NETWORKS)}, or give the path of a "
+        f"{_SUFFIX} file"
+    )
 
 
 def build_network(settings: NetworkSettings | DelfSettings) -> RetrievalNetwork | DelfNetwork:

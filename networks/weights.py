@@ -1,5 +1,6 @@
 """Pretrained weights: read from a path or a URL, put into a backbone, never half."""
 
+import errno
 import pickle
 import re
 from collections.abc import Iterable, Mapping
@@ -61,7 +62,10 @@ def read_weights_file(source: str | Path) -> object:
                 text, map_location="cpu", progress=False, check_hash=True, weights_only=True
             )
         return torch.load(text, map_location="cpu", weights_only=True)
-    except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        # Of a file that is cut short, torch seeks to a place before its start.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise WeightsError(f"{text}: no readable weights, get the file again ({error})") from error
 
 

@@ -19,9 +19,11 @@ from pipelines.stages.calibrate import Calibrate
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed, LearnCodebook
+from pipelines.stages.embed_network import EmbedByNetwork
 from pipelines.stages.emit import Emit
 from pipelines.stages.ingest import Join, Scan
 from pipelines.stages.overlap import Overlap
+from pipelines.stages.uncertain import ListUncertain
 from pipelines.stages.verify import Verify
 from pipelines.units import Report, Stage, UnitStatus
 
@@ -46,27 +48,43 @@ class StepResult:
 def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
     """Every step of the job, in order."""
     timeout = config.runner.unit_timeout_seconds
-    item_timeout = config.ingest.item_timeout_seconds
     verify = Verify(run_dir, config.verify, timeout, config.clean.min_verified_neighbours)
+    clean = Clean(run_dir, config.clean, verify, timeout)
+    uncertain = ListUncertain(run_dir, config.verify, clean, timeout)
     return [
         Scan(run_dir, config.source, config.ingest, timeout),
         Join(run_dir, config.source, timeout),
-        Describe(run_dir, config.source, config.describe, item_timeout, timeout),
-        LearnCodebook(run_dir, config.embed, timeout),
-        Embed(run_dir, timeout),
+        *_build_descriptions(config, run_dir),
         verify,
-        Clean(run_dir, config.clean, verify, timeout),
+        clean,
         Calibrate(run_dir, config.verify, timeout),
+        uncertain,
         Overlap(
             run_dir,
             config.evaluation_sets,
             config.overlap,
             config.verify,
             config.describe,
+            config.embed,
             timeout,
         ),
-        Emit(run_dir, config.emit, config.verify, config.digest, timeout),
+        Emit(run_dir, config.emit, config.verify, uncertain, config.digest, timeout),
     ]
+
+
+def _build_descriptions(config: RunConfig, run_dir: Path) -> list[Stage]:
+    """Local features and global descriptors, in the order in which one needs the other."""
+    timeout = config.runner.unit_timeout_seconds
+    item_timeout = config.ingest.item_timeout_seconds
+    describe = Describe(run_dir, config.source, config.describe, item_timeout, timeout)
+    codebook = LearnCodebook(run_dir, config.embed, timeout)
+    settings = config.embed.used_network
+    if settings is None:
+        return [describe, codebook, Embed(run_dir, timeout)]
+    workers = config.runner.num_workers
+    network = EmbedByNetwork(run_dir, config.source, settings, workers, item_timeout, timeout)
+    # It reads pixels: a machine with a GPU may embed while another describes, or before.
+    return [codebook, network, describe]
 
 
 def stage_of(step_name: str) -> str:

@@ -17,6 +17,7 @@ from pipelines.settings import (
     EmitSettings,
     EvaluationSetSettings,
     IngestSettings,
+    NetworkEmbedSettings,
     OverlapStageSettings,
     RunnerSettings,
     SourceSettings,
@@ -30,6 +31,7 @@ _PATH_KEYS = (
     ("source", "restrict_to"),
     ("evaluation_sets", "*", "images"),
     ("evaluation_sets", "*", "ground_truth"),
+    ("embed", "network", "checkpoint"),
     ("truth", "images"),
     ("truth", "overlap"),
 )
@@ -86,6 +88,8 @@ class RunConfig(StrictModel):
         for path in list(_paths(content)):
             del path.section[path.key]
         del content["source"]["fetch"]
+        (content["embed"]["network"] or {}).pop("device", None)
+        del content["verify"]["device"]
         return digest_json(content)
 
 
@@ -119,11 +123,37 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError("\n".join(problems)) from error
 
 
+def load_evaluation_set(path: Path, root: Path | None = None) -> EvaluationSetSettings:
+    """Read the YAML file of one evaluation set, without a job around it.
+
+    Args:
+        path: the YAML file; its relative paths count from its folder.
+        root: what `{source.root}` stands for.
+
+    Raises:
+        ConfigError: naming the file and the key.
+    """
+    content: dict[str, Any] = {"evaluation_sets": [_read_yaml(path)]}
+    if root is not None:
+        content["source"] = {"root": str(root.resolve())}
+    _anchor_paths(content, path.resolve().parent)
+    try:
+        _fill_in_root(content)
+        return EvaluationSetSettings.model_validate(content["evaluation_sets"][0])
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except ValidationError as error:
+        problems = (f"{path}: {problem}" for problem in _describe(error))
+        raise ConfigError("\n".join(problems)) from error
+
+
 def check_paths(config: RunConfig) -> None:
     """Look whether the files and folders that a job reads are there, before it starts.
 
+    A network is loaded, so that one that cannot be used is refused now and not after days.
+
     Raises:
-        ConfigError: naming the key and the path.
+        InputError: naming the key and the path.
     """
     content = config.model_dump(mode="json")
     for path in _paths(content):
@@ -133,6 +163,20 @@ def check_paths(config: RunConfig) -> None:
             raise ConfigError(
                 f"{path.name}: {path.value} does not exist; set it with --set or in the file"
             )
+    if (network := config.embed.used_network) is not None:
+        _check_network(network)
+
+
+def _check_network(settings: NetworkEmbedSettings) -> None:
+    try:
+        # Loads torch, which a job without a network need not have.
+        from pipelines.network_embedding import check_network
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"embed.method: a network needs {error.name}, which is not installed; "
+            "install the optional extra: pip install 'cleanmark[train]', or set it to vlad"
+        ) from error
+    check_network(settings)
 
 
 def _is_fetched(path: "_PathSetting", content: dict[str, Any], root: Path) -> bool:

@@ -29,10 +29,11 @@ class RunFolderError(InputError):
 def write_config(run_dir: Path, config: RunConfig) -> None:
     """Record the resolved configuration, its digest and the versions of what computes."""
     write_text(run_dir / _CONFIG_FILE, dump_config(config))
+    libraries = _LIBRARIES if config.embed.used_network is None else (*_LIBRARIES, "torch")
     provenance = {
         "config_digest": config.digest,
         "cleanmark": CODE_VERSION,
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": {name: version(name) for name in libraries},
     }
     write_text(run_dir / _PROVENANCE_FILE, yaml.safe_dump(provenance, sort_keys=False))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from manifests.input_error import InputError
 from pipelines.child_pool import close_pools
 from pipelines.markers import clear_unit, pending, read_marker
-from pipelines.units import Report, Stage, Unit, UnitStatus, check_plan
+from pipelines.units import LimitedStage, Report, Stage, Unit, UnitStatus, check_plan
 
 LOCAL_RUNNER = "FnApiRunner"
 _SWITCHING_RUNNERS = {"direct", "switchingdirect", "bundlebaseddirect"}
@@ -58,6 +58,12 @@ def execute(
     if todo:
         _run_pipeline(stage, todo, run_dir, workers, beam_args)
     return [_read_report(run_dir, unit) for unit in units]
+
+
+def count_children(stage: Stage, workers: int) -> int:
+    """How many of the workers may run an isolated stage on this machine at the same time."""
+    limit = stage.max_children if isinstance(stage, LimitedStage) else None
+    return workers if limit is None else min(workers, limit)
 
 
 def check_beam_args(beam_args: Sequence[str]) -> None:
@@ -118,7 +124,7 @@ def _run_pipeline(
         from pipelines.transforms import RunUnits
 
     is_local = _short_name(_find_runner(beam_args)) == _short_name(LOCAL_RUNNER)
-    num_children = workers if is_local and stage.isolate else 0
+    num_children = count_children(stage, workers) if is_local and stage.isolate else 0
     num_threads = 1 if num_children else workers
     local_args = [f"--runner={LOCAL_RUNNER}", f"--direct_num_workers={num_threads}"]
     options = PipelineOptions([*(local_args if is_local else ()), *beam_args])

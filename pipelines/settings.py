@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from curation.calibration import CalibrationSettings
 from curation.class_index import ValSplitSettings
+from curation.failure_budget import BudgetSettings
 from curation.overlap import OverlapSettings
 from curation.removal_policies import RemovalSettings
 from curation.schedule import ScheduleSettings
@@ -15,6 +16,7 @@ from curation.sift import SiftSettings
 from curation.verification import VerificationSettings
 from curation.vlad import VladSettings
 from manifests.strict_model import StrictModel
+from networks.inference_settings import InferenceSettings
 from pipelines.fetching.catalogue import GLDV2_URL, parse_shards
 from pipelines.fetching.settings import FetchSettings
 from pipelines.fetching.sources import scheme_of
@@ -102,11 +104,43 @@ class DescribeSettings(SiftSettings):
     """`sift`: RootSIFT, which needs no weights."""
 
 
-class EmbedSettings(VladSettings):
-    """Global descriptors."""
+class NetworkEmbedSettings(StrictModel):
+    """Global descriptors by a network."""
 
-    method: Literal["vlad"] = "vlad"
-    """`vlad`: aggregated local features, learned from the run's own images."""
+    checkpoint: Path
+    """The network with its weights, as `cleanmark train` and `cleanmark whiten` write it."""
+    apply_whitening: bool = True
+    """Whiten by what is stored with the checkpoint, if it has any."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """`auto`: the first GPU, or the CPU without one; `cpu`, `cuda` or `cuda:N`."""
+    inference: InferenceSettings = InferenceSettings()
+
+    def dump_decisive(self) -> dict[str, Any]:
+        """The settings that decide the descriptors, beside the content of the checkpoint."""
+        return self.model_dump(mode="json", exclude={"checkpoint", "device"})
+
+
+class EmbedSettings(VladSettings):
+    """Global descriptors. The section `network` is for the method of that name, the rest not."""
+
+    method: Literal["vlad", "network"] = "vlad"
+    """`vlad`: aggregated local features, learned from the run's own images. `network`: the
+    network of a checkpoint; see docs/embedding.md."""
+    network: NetworkEmbedSettings | None = None
+
+    @model_validator(mode="after")
+    def _check_network(self) -> "EmbedSettings":
+        if self.method == "network" and self.network is None:
+            raise ValueError(
+                "method network needs embed.network.checkpoint: a file from `cleanmark train`; "
+                "method vlad needs no weights"
+            )
+        return self
+
+    @property
+    def used_network(self) -> NetworkEmbedSettings | None:
+        """The settings of the network if that is the method, else None."""
+        return self.network if self.method == "network" else None
 
 
 class VerifySettings(VerificationSettings):
@@ -118,8 +152,24 @@ class VerifySettings(VerificationSettings):
     """Skip pairs, and leave no row of them, whose images lie in one component already and have
     enough verified neighbours each. Which images are kept stays the same, as far as no skipped
     pair is one of copies; their numbers of neighbours come out too low."""
+    budget: BudgetSettings = BudgetSettings()
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where nearest neighbours are searched; `cuda` needs torch and a GPU, of which every worker
+    takes a share of its own. The answers are the same."""
     schedule: ScheduleSettings = ScheduleSettings()
     calibration: CalibrationSettings = CalibrationSettings()
+    uncertain_band: float = Field(0.25, ge=0, lt=1)
+    """Pairs whose inliers lie this near to `clean.min_inliers`, as a share of it, are listed for
+    people; see `curation.uncertain_pairs` for the exact limits. 0 leaves the list out."""
+
+    def dump_decisive(self) -> dict[str, Any]:
+        """The settings that decide what the table `matches` holds."""
+        return self.model_dump(mode="json", exclude={"calibration", "device", "uncertain_band"})
+
+    def dump_decisive_of_pair(self) -> dict[str, Any]:
+        """The settings that decide what the verifier says of a single pair."""
+        fields = set(VerificationSettings.model_fields)
+        return self.model_dump(mode="json", include=fields)
 
 
 class OverlapStageSettings(OverlapSettings):

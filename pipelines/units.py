@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from manifests.lineage import digest_json
 from pipelines.in_flight import InFlight
@@ -89,8 +89,8 @@ class Stage(Protocol):
     Attributes:
         name: as in `Unit.stage`.
         version: raised whenever the code would write other bytes for the same inputs.
-        isolate: run the units in worker processes, so that a crash or a hang costs one unit.
-            False for stages that hold a model on a GPU.
+        isolate: run the units in worker processes, so that a crash or a hang costs one unit. See
+            also `LimitedStage`.
         timeout_seconds: an isolated unit that takes longer is stopped and has failed.
     """
 
@@ -114,6 +114,18 @@ class Stage(Protocol):
         `in_flight.crashed` are recorded as such and not touched. Any exception fails the unit.
         """
         ...
+
+
+@runtime_checkable
+class LimitedStage(Protocol):
+    """A stage of which a machine can run only so many units at once, whatever its cores.
+
+    Attributes:
+        max_children: worker processes on one machine; None for no limit.
+    """
+
+    @property
+    def max_children(self) -> int | None: ...  # noqa: D102  (described above)
 
 
 def make_unit(

@@ -10,12 +10,14 @@ from pipelines.run_config import ConfigError, load_config
 FULL = {
     "source": {"root": "/data"},
     "evaluation_sets": [{"name": "mini", "images": "/eval/jpg", "ground_truth": "/eval/gnd.json"}],
+    "embed": {"method": "network", "network": {"checkpoint": "/data/network.pth"}},
     "truth": {"images": "/data/truth.csv", "overlap": "/data/overlap.csv"},
 }
 PATHS = (
     "source.root",
     "evaluation_sets[].images",
     "evaluation_sets[].ground_truth",
+    "embed.network.checkpoint",
     "truth.images",
     "truth.overlap",
 )

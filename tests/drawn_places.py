@@ -8,7 +8,7 @@ import numpy as np
 from curation.sift import SiftSettings, extract_sift
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-SIFT = SiftSettings(long_side_px=640)
+SIFT = SiftSettings(long_side_px=640, max_features=2000, contrast_threshold=0.04)
 
 
 def draw_place(seed, width=WIDTH_PX, height=HEIGHT_PX):

@@ -22,6 +22,7 @@ STEP_OF_TABLE = {
     "matches": "verify",
     "verdicts": "clean",
     "controls": "clean.calibrate",
+    "uncertain_pairs": "clean.uncertain",
     "candidates": "overlap",
 }
 

@@ -15,12 +15,13 @@ import numpy as np
 
 from manifests.atomic import replacing
 from manifests.features import Embedder, EmbeddingInput
+from manifests.input_error import InputError
 from training.search import Descriptors
 
 _IMAGES_AT_A_TIME: Final = 256
 
 
-class DescriptorFileError(ValueError):
+class DescriptorFileError(InputError):
     """A file of descriptors is missing or malformed, or lacks an image."""
 
 

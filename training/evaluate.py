@@ -1,26 +1,23 @@
 """Descriptors against a benchmark: all protocols, the overlap split, intervals, as one record."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
-from manifests.atomic import write_text
-from manifests.evaluation_sets import EvaluationQuery, EvaluationSet
+from manifests.evaluation_sets import EvaluationSet
 from manifests.strict_model import StrictModel
 from training.bootstrap import BootstrapSettings, bootstrap_mean
+from training.evaluation.ranking import SetRanking, rank_set
 from training.overlap_split import split_scores
 from training.revisited_metrics import (
     DEFAULT_CUTOFFS,
     Protocol,
     ProtocolScores,
-    QueryRanks,
-    Ranks,
     score_queries,
 )
-from training.search import Descriptors, rank_listed
+from training.search import Descriptors
 
 REVISITED_PROTOCOLS: Final = (Protocol.EASY, Protocol.MEDIUM, Protocol.HARD)
 
@@ -67,6 +64,8 @@ class SetResult(StrictModel):
     num_distractors: int
     num_undescribed: int
     """Images of the database without descriptor; they rank last."""
+    num_unanswered: int = 0
+    """Queries without descriptor; they score 0."""
     protocols: tuple[ProtocolResult, ...]
 
 
@@ -90,69 +89,55 @@ def evaluate_set(
         settings: protocols, cutoffs, intervals.
 
     Raises:
-        ValueError: descriptors do not fit the set or each other, or a query has none.
+        ValueError: descriptors do not fit the set or each other.
+    """
+    ranking = rank_set(evaluation_set, queries, database, distractors=distractors)
+    num_undescribed = int(np.isnan(database).all(axis=1).sum())
+    return score_set(
+        evaluation_set,
+        ranking,
+        num_undescribed=num_undescribed,
+        overlapping=overlapping,
+        settings=settings,
+    )
+
+
+def score_set(
+    evaluation_set: EvaluationSet,
+    ranking: SetRanking,
+    *,
+    num_undescribed: int = 0,
+    overlapping: Collection[str] | None = None,
+    settings: EvaluationSettings | None = None,
+) -> SetResult:
+    """Score the rankings of a set.
+
+    Args:
+        evaluation_set: the ground truth.
+        ranking: of its queries.
+        num_undescribed: database images that rank last for want of a descriptor.
+        overlapping: ids of the queries that overlap the training set, None if unknown.
+        settings: protocols, cutoffs, intervals.
     """
     settings = settings or EvaluationSettings()
-    _check_counts(evaluation_set, queries, database)
-    truths = evaluation_set.queries
-    listed = [np.array([*q.easy, *q.hard, *q.junk], np.intp) for q in truths]
-    counted = _CountedRows(distractors)
-    ranks = [
-        _split_ranks(row, query)
-        for row, query in zip(rank_listed(queries, database, listed, counted), truths, strict=True)
-    ]
+    query_ids = [query.query_id for query in evaluation_set.queries]
     return SetResult(
         name=evaluation_set.name,
-        num_database=len(database),
-        num_distractors=counted.num_rows,
-        num_undescribed=int(np.isnan(database).all(axis=1).sum()),
+        num_database=len(evaluation_set.database),
+        num_distractors=ranking.num_distractors,
+        num_undescribed=num_undescribed,
+        num_unanswered=sum(not ranks.is_answered for ranks in ranking.ranks),
         protocols=tuple(
             _summarise(
                 protocol,
-                score_queries(ranks, protocol, settings.cutoffs),
-                [query.query_id for query in truths],
+                score_queries(ranking.ranks, protocol, settings.cutoffs),
+                query_ids,
                 overlapping,
                 settings.bootstrap,
             )
             for protocol in settings.protocols
         ),
     )
-
-
-def write_results(path: Path, results: Sequence[SetResult]) -> None:
-    """Write results as JSON, atomically; equal results give equal bytes."""
-    lines = ",\n".join(result.model_dump_json(indent=1) for result in results)
-    write_text(path, f"[\n{lines}\n]\n")
-
-
-class _CountedRows:
-    """Passes chunks on and counts their rows; they are too many to be kept for counting."""
-
-    def __init__(self, chunks: Iterable[Descriptors]) -> None:
-        self._chunks = chunks
-        self.num_rows = 0
-
-    def __iter__(self) -> Iterator[Descriptors]:
-        for chunk in self._chunks:
-            self.num_rows += len(chunk)
-            yield chunk
-
-
-def _check_counts(
-    evaluation_set: EvaluationSet, queries: Descriptors, database: Descriptors
-) -> None:
-    needed = len(evaluation_set.queries), len(evaluation_set.database)
-    if (len(queries), len(database)) != needed:
-        raise ValueError(
-            f"{len(queries)} query and {len(database)} database descriptors: "
-            f"{evaluation_set.name} has {needed[0]} queries and {needed[1]} images"
-        )
-
-
-def _split_ranks(ranks: Ranks, query: EvaluationQuery) -> QueryRanks:
-    ends = np.cumsum([len(query.easy), len(query.hard)])
-    easy, hard, junk = np.split(ranks, ends)
-    return QueryRanks(easy, hard, junk)
 
 
 def _summarise(

@@ -6,13 +6,16 @@ official reader; where that would take a slip of the pen for a wrong answer, we 
 """
 
 import csv
+import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from manifests.atomic import write_text
 from manifests.gldv2_csv import is_image_id
+from manifests.input_error import InputError
 from training.gldv2_metrics import Recognition
 
 _Truth = TypeVar("_Truth", frozenset[int], frozenset[str])
@@ -24,7 +27,7 @@ _PARTS = ("Public", "Private")
 _IGNORED = "Ignored"
 
 
-class SubmissionError(ValueError):
+class SubmissionError(InputError):
     """A solution or submission is missing, or has a row that cannot be understood."""
 
 
@@ -90,6 +93,29 @@ def read_retrieval_submission(
         SubmissionError: as `read_recognition_submission`.
     """
     return _read_submission(path, solution, _parse_retrieved)
+
+
+def write_recognition_submission(path: Path, predictions: Mapping[str, Recognition]) -> None:
+    """Write at most one landmark and its score per test image, atomically."""
+    rows = (
+        (image_id, f"{prediction.landmark_id} {prediction.score!r}")
+        for image_id, prediction in predictions.items()
+    )
+    _write_submission(path, ("id", "landmarks"), rows)
+
+
+def write_retrieval_submission(path: Path, predictions: Mapping[str, Sequence[str]]) -> None:
+    """Write index images per query, the best first, atomically."""
+    rows = ((query_id, " ".join(images)) for query_id, images in predictions.items())
+    _write_submission(path, ("id", "images"), rows)
+
+
+def _write_submission(path: Path, header: tuple[str, str], rows: Iterable[tuple[str, str]]) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, stream.getvalue())
 
 
 def _read_solution(path: Path, parse: Callable[[str], _Truth]) -> Solution[_Truth]:

@@ -57,11 +57,14 @@ class QueryRanks:
         easy: int64 (num_easy,), in the order of the ground truth.
         hard: int64 (num_hard,), likewise.
         junk: int64 (num_junk,), likewise.
+        is_answered: False for a query that could not be described. It finds nothing: leaving it
+            out of the means would flatter.
     """
 
     easy: Ranks
     hard: Ranks
     junk: Ranks
+    is_answered: bool = True
 
     def select(self, names: Sequence[str]) -> Ranks:
         """The ranks in some of the lists (`easy`, `hard`, `junk`), ascending."""
@@ -200,7 +203,10 @@ def score_queries(
         positives = remove_ignored(
             query_ranks.select(_POSITIVES[protocol]), query_ranks.select(_IGNORED[protocol])
         )
-        if len(positives):
+        if len(positives) and not query_ranks.is_answered:
+            average_precisions[row] = 0.0
+            precisions[row] = 0.0
+        elif len(positives):
             average_precisions[row] = compute_average_precision(positives, len(positives))
             precisions[row] = [compute_precision(positives, cutoff) for cutoff in cutoffs]
     return ProtocolScores(average_precisions, precisions, tuple(cutoffs))

@@ -121,14 +121,21 @@ def stream_descriptors(
         ValueError: a file does not hold such an array; names it.
     """
     for path in paths:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
-            raise ValueError(
-                f"{path}: holds {array.dtype} of shape {array.shape}, not one row of "
-                "floating-point numbers per image; export the descriptors again"
-            )
-        for start in range(0, len(array), chunk_rows):
-            yield np.asarray(array[start : start + chunk_rows])
+        num_rows = len(_map_file(path))
+        for start in range(0, num_rows, chunk_rows):
+            # Mapped anew: what is read of a mapping stays in memory as long as it lives.
+            yield np.array(_map_file(path)[start : start + chunk_rows])
+
+
+def _map_file(path: Path) -> Descriptors:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            f"{path}: holds {array.dtype} of shape {array.shape}, not one row of "
+            "floating-point numbers per image; export the descriptors again"
+        )
+    mapped: Descriptors = array
+    return mapped
 
 
 def _check_queries(queries: Descriptors) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ from cleanmark.reporting.overlap import (
 from cleanmark.reporting.pictures import PictureInliner, TrainingImages, find_places
 from cleanmark.reporting.query_images import QueryImages
 from cleanmark.reporting.tables import count_images, count_pairs, count_verdicts, list_parts
+from cleanmark.reporting.uncertain import UncertainSettings, make_uncertain_figures
 from manifests.atomic import write_text
 from manifests.manifest_json import Manifest, read_manifest
 from manifests.rows import MEANINGS, CandidateVerdict, RemovalReason
@@ -49,6 +50,7 @@ class ReportSettings(StrictModel):
     max_digests: int = 200
     strips: StripSettings = StripSettings()
     candidates: CandidateSettings = CandidateSettings()
+    uncertain: UncertainSettings = UncertainSettings()
 
 
 def write_report(
@@ -101,6 +103,7 @@ def _gather(
     inliner = PictureInliner(settings.max_picture_bytes)
     # Candidates come first: when space runs out, thumbnails are the smaller loss.
     overlap = _gather_overlap(run_dir, config, inliner, settings.candidates)
+    uncertain = make_uncertain_figures(run_dir, config, inliner, settings.uncertain)
     classes = list_classes(images, verdicts, removed)
     strips = make_strips(
         run_dir,
@@ -121,6 +124,7 @@ def _gather(
         "classes": classes,
         "strips": strips,
         "overlap": overlap,
+        "uncertain": uncertain,
         "has_evaluation_sets": bool(config.evaluation_sets),
         "charts": draw_charts(images, verdicts, count_pairs(run_dir), removed, config),
         "broken": images.broken,

@@ -18,7 +18,9 @@ from manifests.arrow_schemas import IMAGES
 from manifests.parquet_io import read_table
 
 _JPEG_QUALITY = 72
-_PLACE_COLUMNS = ("image_id", "landmark_id", "shard", "offset", "num_bytes", "status")
+_PLACE_COLUMNS = (
+    "image_id", "landmark_id", "shard", "offset", "num_bytes", "sha256", "status",
+)  # fmt: skip
 
 
 class MissingPictureError(Exception):

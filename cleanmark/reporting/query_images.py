@@ -15,7 +15,7 @@ from pipelines.run_config import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
-class _Probe:
+class Probe:
     """A view of a query, no larger than it was described, and its features."""
 
     pixels: Pixels
@@ -34,7 +34,7 @@ class QueryImages:
         self._describe = config.describe
         self._verify = config.verify.model_copy(update={"min_inliers": config.overlap.min_inliers})
         self._truths: dict[str, EvaluationSet] = {}
-        self._probes: dict[tuple[str, str, str], _Probe] = {}
+        self._probes: dict[tuple[str, str, str], Probe] = {}
 
     def compare(
         self, eval_set: str, query_id: str, probe_name: str, image: Pixels
@@ -53,10 +53,7 @@ class QueryImages:
         Raises:
             MissingPictureError: the query's image or the ground truth is not there any more.
         """
-        key = (eval_set, query_id, probe_name)
-        if key not in self._probes:
-            self._probes[key] = self._read_probe(*key)
-        probe = self._probes[key]
+        probe = self.load_probe(eval_set, query_id, probe_name)
         features = extract_sift(image, self._describe)
         inliers = verify_pair(probe.features, features, self._verify).inliers
         query_xy = probe.features.xy[inliers.index_a]
@@ -65,7 +62,14 @@ class QueryImages:
             View(image, features.xy[inliers.index_b], features.width),
         )
 
-    def _read_probe(self, eval_set: str, query_id: str, probe_name: str) -> _Probe:
+    def load_probe(self, eval_set: str, query_id: str, probe_name: str) -> Probe:
+        """Read a view of a query; arguments and errors as those of `compare`."""
+        key = (eval_set, query_id, probe_name)
+        if key not in self._probes:
+            self._probes[key] = self._read_probe(*key)
+        return self._probes[key]
+
+    def _read_probe(self, eval_set: str, query_id: str, probe_name: str) -> Probe:
         try:
             query = self._find_query(eval_set, query_id)
             data = locate_image(self._sets[eval_set], query.image_name).read()
@@ -73,7 +77,7 @@ class QueryImages:
         except (GroundTruthError, ShardError, OSError, ImageError) as error:
             raise MissingPictureError(f"The query is not readable: {error}") from error
         features = extract_sift(pixels, self._describe)
-        return _Probe(resize_long_side(pixels, self._describe.long_side_px), features)
+        return Probe(resize_long_side(pixels, self._describe.long_side_px), features)
 
     def _find_query(self, eval_set: str, query_id: str) -> EvaluationQuery:
         if eval_set not in self._sets:

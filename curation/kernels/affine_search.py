@@ -14,8 +14,8 @@ Frames = NDArray[np.float64]
 Map = NDArray[np.float64]
 """Affine map, float64 (6,): row by row."""
 Mask = NDArray[np.bool_]
-Steps = NDArray[np.int64]
-"""Changes of frames, int64 (2, n): of log2 diameter and of angle, in stored steps."""
+Steps = NDArray[np.int32]
+"""Changes of frames, int32 (2, n): of log2 diameter and of angle, in stored steps."""
 
 _XY_STEPS_PER_PX = 32.0
 _SIZE_STEPS_PER_OCTAVE = 2048.0
@@ -50,8 +50,8 @@ def gather_points(
 def compare_frames(
     codes_a: Codes, codes_b: Codes, index_a: NDArray[np.intp], index_b: NDArray[np.intp]
 ) -> Steps:
-    """Changes of log2 diameter and of angle, from a to b, int64 (2, n), in stored steps."""
-    steps = np.empty((2, len(index_a)), np.int64)
+    """Changes of log2 diameter and of angle, from a to b."""
+    steps = np.empty((2, len(index_a)), np.int32)
     for i in range(len(index_a)):
         for row in range(2):
             steps[row, i] = int(codes_b[index_b[i], 2 + row]) - int(codes_a[index_a[i], 2 + row])
@@ -307,27 +307,44 @@ def search_consistent(
     steps = compare_frames(codes_a, codes_b, index_a, index_b)
     chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
     maps = propose_similarities(points, steps, chosen)
-    agreeing, best_agreeing = np.zeros((2, points.shape[1]), np.bool_)
-    squared, best_squared = np.empty((2, points.shape[1]), np.float64)
-    best, best_count = np.empty(6, np.float64), -1
+    tolerances = (wide_px, max_octaves * _SIZE_STEPS_PER_OCTAVE, max_turn)
+    agreeing, squared = np.zeros(points.shape[1], np.bool_), np.empty(points.shape[1], np.float64)
+    best, best_count = 0, -1
     for k in range(len(maps)):
-        square_residuals(maps[k], points, squared)
-        limit = hypothesis_limit(maps[k], wide_px)
+        find_agreeing(maps[k], points, steps, chosen[k], tolerances, squared, agreeing)
         count = 0
-        for i in range(len(squared)):
-            octaves = abs(steps[0, i] - steps[0, chosen[k]]) / _SIZE_STEPS_PER_OCTAVE
-            turn = abs(steps[1, i] - steps[1, chosen[k]]) % _ANGLE_STEPS_PER_TURN
-            turn = min(turn, _ANGLE_STEPS_PER_TURN - turn)
-            agreeing[i] = (
-                squared[i] <= limit
-                and octaves <= max_octaves
-                and turn * _RADIANS_PER_ANGLE_STEP <= max_turn
-            )
+        for i in range(len(agreeing)):
             count += agreeing[i]
         if count > best_count:
-            best_count = count
-            for j in range(6):
-                best[j] = maps[k, j]
-            for i in range(len(squared)):
-                best_agreeing[i], best_squared[i] = agreeing[i], squared[i]
-    return best_count >= 0, best, best_agreeing, best_squared
+            best, best_count = k, count
+    if best_count < 0:
+        return False, np.empty(6, np.float64), agreeing, squared
+    find_agreeing(maps[best], points, steps, chosen[best], tolerances, squared, agreeing)
+    return True, maps[best], agreeing, squared
+
+
+@compile_on_first_call
+def find_agreeing(
+    similarity: Map,
+    points: Frames,
+    steps: Steps,
+    proposer: int,
+    tolerances: tuple[float, float, float],
+    squared: NDArray[np.float64],
+    agreeing: Mask,
+) -> None:
+    """Which correspondences agree with the proposer of a similarity, into `agreeing` (n,).
+
+    They do in place, scale and orientation: within pixels, steps of log2 diameter, and radians.
+    """
+    wide_px, most_steps, max_turn = tolerances
+    square_residuals(similarity, points, squared)
+    limit = hypothesis_limit(similarity, wide_px)
+    size, angle = steps[0, proposer], steps[1, proposer]
+    for i in range(len(squared)):
+        turn = (steps[1, i] - angle) & (_ANGLE_STEPS_PER_TURN - 1)
+        agreeing[i] = (
+            (squared[i] <= limit)
+            & (abs(steps[0, i] - size) <= most_steps)
+            & (min(turn, _ANGLE_STEPS_PER_TURN - turn) * _RADIANS_PER_ANGLE_STEP <= max_turn)
+        )

@@ -2,20 +2,39 @@
 
 Compilers spill the sums of a register tile into memory when they are left to vectorise the loops;
 a tile written down instruction by instruction stays in registers (Goto and van de Geijn 2008 give
-the scheme). LLVM comes with numba, so that no C compiler is needed.
+the scheme). A tile of columns stays in the first cache while a block of rows passes over it.
 
 Every sum is packed with its position before it is compared: v * 1024 + code. Best value and its
 place are then one maximum, and equal values are settled by the code, without any branch.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any, Self
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 
 from curation.kernels.processor import AVX2, DotProductKernel
+from curation.kernels.vector_ir import (
+    I1,
+    I8,
+    I16,
+    I32,
+    I64,
+    Builder,
+    CountingLoop,
+    Value,
+    advance,
+    call,
+    compile_function,
+    load,
+    maximum,
+    minimum,
+    reduce_max,
+    splat,
+    splat_constant,
+    store,
+)
 
 DESCRIPTOR_BYTES = 128
 CODE_BITS = 10
@@ -24,193 +43,153 @@ LOWEST = -(2**31)
 """Below every packed value."""
 
 _GROUP = 4
-"""Bytes that one instruction multiplies and adds per lane."""
+"""Bytes that are multiplied and added per lane."""
 _NUM_GROUPS = DESCRIPTOR_BYTES // _GROUP
 _UNROLL = 4
-_I1, _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+_RESULTS_PER_ROW = 3
 _LLVM_WITH_BYTE_OPERANDS = 22
-
-# llvmlite is not typed.
-Builder = Any
-Value = Any
-IrType = Any
-Engine = Any
 
 
 @cache
-def compile_row_comparison(kernel: DotProductKernel) -> int:
-    """The address of a function that compares `num_rows` rows with all columns.
+def compile_comparison(kernel: DotProductKernel) -> int:
+    """The address of a function that compares a block of rows with all columns.
 
-    It takes eight int64; all but the third are addresses:
+    It takes ten int64; all but the numbers of tiles are addresses:
 
-    - of the rows' descriptors: int64 (num_rows,), an address each;
-    - of the packed columns: uint8 (num_tiles, 32, num_columns, 4);
+    - of the rows' descriptors: int64 (num_row_tiles * num_rows,), an address each;
+    - num_row_tiles;
+    - of the packed columns: uint8 (num_tiles, 32, num_columns, 4), less the kernel's column bias;
     - num_tiles;
     - of the columns' codes: int32 (num_tiles * num_columns,), -|b|^2 * 1024 + code, or `LOWEST`
       where there is no column;
-    - of the rows' codes: int32 (num_rows,), -|a|^2 * 1024 + code;
-    - of working space: int32 (2, num_rows, num_lanes);
+    - of the rows' codes: int32 (num_row_tiles * num_rows,), -|a|^2 * 1024 + code;
+    - of the rows' first sums, likewise: what the column bias takes from a.b;
+    - of working space: int32 (num_row_tiles * num_rows, 2, num_lanes), filled with `LOWEST`;
     - of the columns' best so far, int32 (num_tiles * num_columns,), which is updated with
       (2 a.b - |a|^2) * 1024 + code of the row;
-    - of the result, int32 (num_rows, 3): the largest (2 a.b - |b|^2) * 1024 + code of the column,
-      its lane, and the second largest.
+    - of the result, int32 (num_row_tiles * num_rows, 3): the largest (2 a.b - |b|^2) * 1024 + code
+      of the column, its lane, and the second largest.
     """
-    return compile_function(partial(_emit_comparison, kernel), num_arguments=8)
-
-
-def compile_function(emit: Callable[[Builder, list[Value]], None], num_arguments: int) -> int:
-    """Compile for this processor what `emit` writes, given the arguments, all int64.
-
-    Returns:
-        The address of the function, which returns nothing.
-    """
-    module = ir.Module()
-    module.triple = llvm.get_process_triple()
-    signature = ir.FunctionType(ir.VoidType(), [_I64] * num_arguments)
-    function = ir.Function(module, signature, "compiled")
-    builder = ir.IRBuilder(function.append_basic_block())
-    emit(builder, list(function.args))
-    builder.ret_void()
-    return int(_engine_of(module).get_function_address(function.name))
-
-
-_ENGINES: list[Engine] = []
-"""Compiled code lives as long as its engine."""
-
-
-def _engine_of(module: Value) -> Engine:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
-    )
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), machine)
-    engine.finalize_object()
-    _ENGINES.append(engine)
-    return engine
+    return compile_function(partial(_emit_comparison, kernel), num_arguments=10)
 
 
 def _emit_comparison(kernel: DotProductKernel, builder: Builder, arguments: list[Value]) -> None:
-    rows, columns, num_tiles, codes, row_codes, space, columns_best, result = arguments
-    vector = ir.VectorType(_I32, kernel.num_lanes)
-    lowest = _splat_constant(vector, LOWEST)
-    for number in range(2 * kernel.num_rows):
-        store(builder, lowest, space, number)
+    rows, num_row_tiles, columns, num_tiles, codes, row_codes, starts, space, best, result = (
+        arguments
+    )
+    space_bytes = 2 * 4 * kernel.num_lanes * kernel.num_rows
     with CountingLoop(builder, num_tiles) as tile:
-        tile_bytes = ir.Constant(_I64, kernel.num_columns * DESCRIPTOR_BYTES)
-        tile_codes = builder.mul(tile.number, ir.Constant(_I64, kernel.num_columns * 4))
-        sums = _emit_products(
-            kernel, builder, rows, builder.add(columns, builder.mul(tile.number, tile_bytes))
-        )
-        _emit_update(
-            kernel,
-            builder,
-            sums,
-            codes=builder.add(codes, tile_codes),
-            row_codes=row_codes,
-            space=space,
-            columns_best=builder.add(columns_best, tile_codes),
-        )
-    for r in range(kernel.num_rows):
-        best = load(builder, vector, space, r)
-        second = load(builder, vector, space, kernel.num_rows + r)
-        for number, value in enumerate(_emit_row_reduction(builder, best, second)):
-            store(builder, value, result, 3 * r + number)
-
-
-class CountingLoop:
-    """A counting loop; further state can be carried from round to round.
-
-    Attributes:
-        number: the count, int64, from 0.
-        state: the state's values at the start of the round.
-    """
-
-    def __init__(self, builder: Builder, count: Value, state: list[Value] | None = None) -> None:
-        self._builder = builder
-        self._count = count
-        self._first = [ir.Constant(_I64, 0), *(state or [])]
-        self._next: list[Value] = []
-
-    def __enter__(self) -> Self:
-        builder, before = self._builder, self._builder.block
-        self._body = builder.append_basic_block()
-        builder.branch(self._body)
-        builder.position_at_end(self._body)
-        self._phis = [builder.phi(value.type) for value in self._first]
-        for phi, value in zip(self._phis, self._first, strict=True):
-            phi.add_incoming(value, before)
-        self.number, *self.state = self._phis
-        return self
-
-    def carry(self, state: list[Value]) -> None:
-        """Say what the state is at the end of the round."""
-        self._next = state
-
-    def __exit__(self, *_: object) -> None:
-        builder = self._builder
-        following = builder.add(self.number, ir.Constant(_I64, 1))
-        for phi, value in zip(self._phis, [following, *self._next], strict=True):
-            phi.add_incoming(value, builder.block)
-        after = builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("<", following, self._count), self._body, after)
-        builder.position_at_end(after)
+        tile_columns = advance(builder, columns, tile.number, kernel.num_columns * DESCRIPTOR_BYTES)
+        with CountingLoop(builder, num_row_tiles) as row_tile:
+            sums = _emit_products(
+                kernel,
+                builder,
+                advance(builder, rows, row_tile.number, 8 * kernel.num_rows),
+                advance(builder, starts, row_tile.number, 4 * kernel.num_rows),
+                tile_columns,
+            )
+            _emit_update(
+                kernel,
+                builder,
+                sums,
+                codes=advance(builder, codes, tile.number, 4 * kernel.num_columns),
+                row_codes=advance(builder, row_codes, row_tile.number, 4 * kernel.num_rows),
+                space=advance(builder, space, row_tile.number, space_bytes),
+                columns_best=advance(builder, best, tile.number, 4 * kernel.num_columns),
+            )
+    with CountingLoop(builder, num_row_tiles) as row_tile:
+        tile_space = advance(builder, space, row_tile.number, space_bytes)
+        result_bytes = 4 * _RESULTS_PER_ROW * kernel.num_rows
+        tile_result = advance(builder, result, row_tile.number, result_bytes)
+        _emit_row_reductions(kernel, builder, tile_space, tile_result)
 
 
 def _emit_products(
-    kernel: DotProductKernel, builder: Builder, rows: Value, columns: Value
+    kernel: DotProductKernel, builder: Builder, rows: Value, starts: Value, columns: Value
 ) -> list[Value]:
     """The sums of a tile, row by row, each `num_registers` vectors."""
-    vector = ir.VectorType(_I32, kernel.num_lanes)
-    starts = [load(builder, _I64, rows, r) for r in range(kernel.num_rows)]
-    zeros = [ir.Constant(vector, None)] * (kernel.num_rows * kernel.num_registers)
-    with CountingLoop(builder, ir.Constant(_I64, _NUM_GROUPS // _UNROLL), zeros) as loop:
+    addresses = [load(builder, I64, rows, r) for r in range(kernel.num_rows)]
+    first_sums = []
+    for r in range(kernel.num_rows):
+        first_sums += [_emit_first_sum(kernel, builder, starts, r)] * kernel.num_registers
+    with CountingLoop(builder, ir.Constant(I64, _NUM_GROUPS // _UNROLL), first_sums) as loop:
         sums = list(loop.state)
-        first = builder.mul(loop.number, ir.Constant(_I64, _UNROLL))
-        for step in range(_UNROLL):
-            group = builder.add(first, ir.Constant(_I64, step))
-            _emit_group(kernel, builder, starts, columns, group, sums)
+        first = builder.mul(loop.number, ir.Constant(I64, _UNROLL))
+        groups = [builder.add(first, ir.Constant(I64, number)) for number in range(_UNROLL)]
+        for start in range(0, _UNROLL, kernel.groups_per_dot):
+            together = groups[start : start + kernel.groups_per_dot]
+            _emit_dots(kernel, builder, addresses, columns, together, sums)
         loop.carry(sums)
     return sums
 
 
-def _emit_group(
+def _emit_first_sum(kernel: DotProductKernel, builder: Builder, starts: Value, row: int) -> Value:
+    if kernel.column_bias == 0:
+        return ir.Constant(ir.VectorType(I32, kernel.num_lanes), None)
+    return splat(builder, load(builder, I32, starts, row), kernel.num_lanes)
+
+
+def _emit_dots(
     kernel: DotProductKernel,
     builder: Builder,
-    starts: list[Value],
+    addresses: list[Value],
     columns: Value,
-    group: Value,
+    groups: list[Value],
     sums: list[Value],
 ) -> None:
-    """Add the products of four bytes of every row with four bytes of every column to `sums`."""
-    vector = ir.VectorType(_I32, kernel.num_lanes)
+    """Add the products of some bytes of every row with those of every column to `sums`."""
+    vector = ir.VectorType(I32, kernel.num_lanes)
+    lines = [advance(builder, columns, group, kernel.num_columns * _GROUP) for group in groups]
     registers = range(kernel.num_registers)
-    line_bytes = ir.Constant(_I64, kernel.num_columns * _GROUP)
-    line = builder.add(columns, builder.mul(group, line_bytes))
-    column_bytes = [load(builder, vector, line, v) for v in registers]
-    for r, start in enumerate(starts):
-        row_bytes = _splat(builder, load(builder, _I32, start, group), kernel.num_lanes)
+    column_bytes = [[load(builder, vector, line, v) for line in lines] for v in registers]
+    for r, address in enumerate(addresses):
+        row_bytes = [
+            splat(builder, load(builder, I32, address, group), kernel.num_lanes) for group in groups
+        ]
         for v in registers:
             place = r * kernel.num_registers + v
-            sums[place] = emit_dot(kernel, builder, sums[place], column_bytes[v], row_bytes)
+            sums[place] = emit_dot(kernel, builder, sums[place], row_bytes, column_bytes[v])
 
 
 def emit_dot(
-    kernel: DotProductKernel, builder: Builder, total: Value, left: Value, right: Value
+    kernel: DotProductKernel,
+    builder: Builder,
+    total: Value,
+    rows: Sequence[Value],
+    columns: Sequence[Value],
 ) -> Value:
-    """`total` plus the products of bytes, added up in groups of four. Seven bits never saturate."""
+    """`total` plus the products of bytes, added up in groups of four.
+
+    Args:
+        kernel: the instructions to use.
+        builder: where they are written.
+        total: int32 lanes.
+        rows: `groups_per_dot` registers of bytes, unsigned, at most 127.
+        columns: as many, signed, less the kernel's column bias.
+    """
     num_bytes = kernel.num_lanes * _GROUP
-    byte_vector = ir.VectorType(_I8, num_bytes)
+    byte_vector = ir.VectorType(I8, num_bytes)
     if kernel is AVX2:
-        words = ir.VectorType(_I16, num_bytes // 2)
-        left, right = (builder.bitcast(value, byte_vector) for value in (left, right))
-        pairs = _call(builder, "llvm.x86.avx2.pmadd.ub.sw", words, left, right)
-        ones = _splat_constant(words, 1)
-        return builder.add(total, _call(builder, "llvm.x86.avx2.pmadd.wd", total.type, pairs, ones))
-    if llvm.llvm_version_info[0] >= _LLVM_WITH_BYTE_OPERANDS:
-        left, right = (builder.bitcast(value, byte_vector) for value in (left, right))
+        words = ir.VectorType(I16, num_bytes // 2)
+        pairs = [
+            call(
+                builder,
+                "llvm.x86.avx2.pmadd.ub.sw",
+                words,
+                builder.bitcast(row, byte_vector),
+                builder.bitcast(column, byte_vector),
+            )
+            for row, column in zip(rows, columns, strict=True)
+        ]
+        # The bias makes room for four products in sixteen bits.
+        fours = builder.add(*pairs)
+        ones = splat_constant(words, 1)
+        return builder.add(total, call(builder, "llvm.x86.avx2.pmadd.wd", total.type, fours, ones))
     name = f"llvm.x86.avx512.vpdpbusd.{num_bytes * 8}"
-    return _call(builder, name, total.type, total, left, right)
+    operands = [*rows, *columns]
+    if llvm.llvm_version_info[0] >= _LLVM_WITH_BYTE_OPERANDS:
+        operands = [builder.bitcast(operand, byte_vector) for operand in operands]
+    return call(builder, name, total.type, total, *operands)
 
 
 def _emit_update(
@@ -225,83 +204,47 @@ def _emit_update(
 ) -> None:
     """Bring the best two of every row and the best of every column up to date with a tile."""
     registers = range(kernel.num_registers)
-    vector = ir.VectorType(_I32, kernel.num_lanes)
-    shift = _splat_constant(vector, CODE_BITS + 1)  # one more, for 2 a.b
+    vector = ir.VectorType(I32, kernel.num_lanes)
+    shift = splat_constant(vector, CODE_BITS + 1)  # one more, for 2 a.b
     column_codes = [load(builder, vector, codes, v) for v in registers]
     best_of_columns = [load(builder, vector, columns_best, v) for v in registers]
     for r in range(kernel.num_rows):
-        best = load(builder, vector, space, r)
-        second = load(builder, vector, space, kernel.num_rows + r)
-        row_code = _splat(builder, load(builder, _I32, row_codes, r), kernel.num_lanes)
+        best = load(builder, vector, space, 2 * r)
+        second = load(builder, vector, space, 2 * r + 1)
+        row_code = splat(builder, load(builder, I32, row_codes, r), kernel.num_lanes)
         for v in registers:
             doubled = builder.shl(sums[r * kernel.num_registers + v], shift)
             seen_by_row = builder.add(doubled, column_codes[v])
-            second = _max(builder, second, _min(builder, best, seen_by_row))
-            best = _max(builder, best, seen_by_row)
+            second = maximum(builder, second, minimum(builder, best, seen_by_row))
+            best = maximum(builder, best, seen_by_row)
             seen_by_column = builder.add(doubled, row_code)
-            best_of_columns[v] = _max(builder, best_of_columns[v], seen_by_column)
-        store(builder, best, space, r)
-        store(builder, second, space, kernel.num_rows + r)
+            best_of_columns[v] = maximum(builder, best_of_columns[v], seen_by_column)
+        store(builder, best, space, 2 * r)
+        store(builder, second, space, 2 * r + 1)
     for v in registers:
         store(builder, best_of_columns[v], columns_best, v)
+
+
+def _emit_row_reductions(
+    kernel: DotProductKernel, builder: Builder, space: Value, result: Value
+) -> None:
+    vector = ir.VectorType(I32, kernel.num_lanes)
+    for r in range(kernel.num_rows):
+        best = load(builder, vector, space, 2 * r)
+        second = load(builder, vector, space, 2 * r + 1)
+        for number, value in enumerate(_emit_row_reduction(builder, best, second)):
+            store(builder, value, result, _RESULTS_PER_ROW * r + number)
 
 
 def _emit_row_reduction(builder: Builder, best: Value, second: Value) -> tuple[Value, ...]:
     """The best of all lanes, its lane, and the second best of all."""
     count = best.type.count
-    top = _reduce_max(builder, best)
-    is_top = builder.icmp_signed("==", best, _splat(builder, top, count))
-    mask = builder.zext(builder.bitcast(is_top, ir.IntType(count)), _I32)
+    top = reduce_max(builder, best)
+    is_top = builder.icmp_signed("==", best, splat(builder, top, count))
+    mask = builder.zext(builder.bitcast(is_top, ir.IntType(count)), I32)
     # Where several lanes hold the same packed value, the first of them is the first column.
-    lane = _call(builder, "llvm.cttz.i32", _I32, mask, ir.Constant(_I1, 1))
-    numbers = ir.Constant(best.type, [ir.Constant(_I32, i) for i in range(count)])
-    is_winner = builder.icmp_signed("==", numbers, _splat(builder, lane, count))
+    lane = call(builder, "llvm.cttz.i32", I32, mask, ir.Constant(I1, 1))
+    numbers = ir.Constant(best.type, [ir.Constant(I32, i) for i in range(count)])
+    is_winner = builder.icmp_signed("==", numbers, splat(builder, lane, count))
     losers = builder.select(is_winner, second, best)
-    return top, lane, _reduce_max(builder, _max(builder, losers, second))
-
-
-def _reduce_max(builder: Builder, vector: Value) -> Value:
-    return _call(builder, f"llvm.vector.reduce.smax.v{vector.type.count}i32", _I32, vector)
-
-
-def _max(builder: Builder, left: Value, right: Value) -> Value:
-    return _call(builder, f"llvm.smax.v{left.type.count}i32", left.type, left, right)
-
-
-def _min(builder: Builder, left: Value, right: Value) -> Value:
-    return _call(builder, f"llvm.smin.v{left.type.count}i32", left.type, left, right)
-
-
-def _call(builder: Builder, name: str, result: IrType, *arguments: Value) -> Value:
-    function = builder.module.globals.get(name)
-    if function is None:
-        signature = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = ir.Function(builder.module, signature, name)
-    return builder.call(function, arguments)
-
-
-def _pointer(builder: Builder, address: Value, kind: IrType, number: int | Value) -> Value:
-    index = ir.Constant(_I64, number) if isinstance(number, int) else number
-    return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
-
-
-def load(builder: Builder, kind: IrType, address: Value, number: int | Value) -> Value:
-    """The element of that number of an array at an address."""
-    # Mapped files start anywhere: nothing may be assumed about alignment.
-    return builder.load(_pointer(builder, address, kind, number), align=1, typ=kind)
-
-
-def store(builder: Builder, value: Value, address: Value, number: int) -> None:
-    """Write the element of that number of an array at an address."""
-    builder.store(value, _pointer(builder, address, value.type, number), align=1)
-
-
-def _splat(builder: Builder, value: Value, count: int) -> Value:
-    vector = ir.VectorType(value.type, count)
-    nothing = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(nothing, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_I32, count), None))
-
-
-def _splat_constant(vector: IrType, value: int) -> Value:
-    return ir.Constant(vector, [ir.Constant(vector.element, value)] * vector.count)
+    return top, lane, reduce_max(builder, maximum(builder, losers, second))

@@ -1,7 +1,10 @@
-"""Exact nearest neighbours among descriptors of small integers, by products in registers."""
+"""Exact nearest neighbours of descriptors, and which of them become correspondences.
 
+All of it is one compiled call per pair of images.
+"""
+
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,17 +13,15 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from curation.kernels.compilation import compile_on_first_call, freeze
-from curation.kernels.dot_products import (
-    CODE_BITS,
-    DESCRIPTOR_BYTES,
-    LOWEST,
-    compile_row_comparison,
-)
-from curation.kernels.processor import DotProductKernel
+from curation.kernels.compilation import compile_on_first_call
+from curation.kernels.dot_products import CODE_BITS, DESCRIPTOR_BYTES, LOWEST
 
 Descriptors = NDArray[np.uint8]
 Integers = NDArray[np.int32]
+Words = NDArray[np.uint32]
+Codes = NDArray[np.uint16]
+Indices = NDArray[np.intp]
+Ratios = NDArray[np.float64]
 
 # What numba hands to those who extend it is not typed.
 Context = Any
@@ -28,135 +29,38 @@ Type = Any
 Builder = Any
 Value = Any
 
-LARGEST_VALUE = 127
-"""The largest value of a descriptor: seven bits never saturate in any product."""
-
 _NUM_CODES = 1 << CODE_BITS
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Nearest neighbours both ways between n rows and m columns; of equally near the first.
-
-    Attributes:
-        nearest: for every row its nearest column, int32 (n,).
-        squared: squared distance to it, int32 (n,).
-        second_squared: squared distance to the second nearest, int32 (n,).
-        nearest_row: for every column its nearest row, int32 (m,).
-    """
-
-    nearest: Integers
-    squared: Integers
-    second_squared: Integers
-    nearest_row: Integers
-
-
-class PackedColumns:
-    """Descriptors rearranged for one kernel, to be compared with any number of others.
-
-    Args:
-        descriptors: uint8 (m, 128), contiguous; `can_pack` must hold.
-        kernel: the kernel to rearrange them for.
-
-    Raises:
-        ValueError: a value is above 127.
-    """
-
-    def __init__(self, descriptors: Descriptors, kernel: DotProductKernel) -> None:
-        self._kernel = kernel
-        self._squared_norms = square_norms(descriptors)
-        words = freeze(descriptors.view(np.uint32))
-        packed = _pack(words, self._squared_norms, kernel.num_lanes, kernel.num_columns)
-        self._data, self._codes = packed
-
-    @staticmethod
-    def can_pack(kernel: DotProductKernel, count: int) -> bool:
-        """Whether so many columns can be told apart by their codes."""
-        return count <= _NUM_CODES * kernel.num_lanes
-
-    def __len__(self) -> int:
-        return len(self._squared_norms)
-
-    def find_neighbours(self, rows: Descriptors) -> Neighbours:
-        """Compare descriptors, uint8 (n, 128), n >= 1, contiguous, with at least two columns.
-
-        Raises:
-            ValueError: a value is above 127.
-        """
-        found = _search(
-            freeze(rows),
-            square_norms(rows),
-            self._data,
-            self._codes,
-            self._squared_norms,
-            compile_row_comparison(self._kernel),
-            self._kernel.num_rows,
-            self._kernel.num_lanes,
-        )
-        return Neighbours(*found)
-
-
-def square_norms(descriptors: Descriptors) -> Integers:
-    """Squared lengths of descriptors, int32 (n,).
-
-    Raises:
-        ValueError: a value is above 127.
-    """
-    squared, bits = _square_norms(freeze(descriptors))
-    if bits > LARGEST_VALUE:
-        raise ValueError(
-            f"a descriptor has values above {LARGEST_VALUE}: quantise to seven bits before matching"
-        )
-    return squared
-
-
-@compile_on_first_call
-def _square_norms(descriptors: Descriptors) -> tuple[Integers, int]:
-    """Squared lengths, and all values or-ed together."""
-    squared = np.empty(len(descriptors), np.int32)
-    bits = np.uint8(0)
-    for i in range(len(descriptors)):
-        total = np.int32(0)
-        for k in range(descriptors.shape[1]):
-            value = np.int32(descriptors[i, k])
-            total += value * value
-            bits |= descriptors[i, k]
-        squared[i] = total
-    return squared, int(bits)
-
-
-@compile_on_first_call
-def _pack(
-    words: NDArray[np.uint32], squared_norms: Integers, num_lanes: int, width: int
-) -> tuple[NDArray[np.uint32], Integers]:
-    """Words of four bytes (m, 32) as tiles (num_tiles, 32, width), and the columns' codes."""
-    count, num_words = words.shape
-    num_tiles = (count + width - 1) // width
-    data = np.zeros((num_tiles, num_words, width), np.uint32)
-    codes = np.full(num_tiles * width, LOWEST, np.int32)
-    for j in range(count):
-        tile = j // width
-        for k in range(num_words):
-            data[tile, k, j - tile * width] = words[j, k]
-        # A lane meets its columns in ascending order; codes fall, so that the first one wins.
-        codes[j] = _NUM_CODES - 1 - j // num_lanes - squared_norms[j] * _NUM_CODES
-    return data, codes
+_ROW_TILES_PER_BLOCK = 16
+"""Rows of a block, their best so far and a tile of columns fill 32 kB, a small first cache."""
 
 
 def _emit_call(
     _: Context,
     comparison: Type,
     rows: Type,
+    num_row_tiles: Type,
     columns: Type,
     num_tiles: Type,
     codes: Type,
     row_codes: Type,
+    starts: Type,
     space: Type,
     columns_best: Type,
     result: Type,
 ) -> tuple[Type, Type]:
-    """Call the machine code of `compile_row_comparison` with its eight arguments."""
-    arguments = (rows, columns, num_tiles, codes, row_codes, space, columns_best, result)
+    """Call the machine code of `compile_comparison` with its ten arguments."""
+    arguments = (
+        rows,
+        num_row_tiles,
+        columns,
+        num_tiles,
+        codes,
+        row_codes,
+        starts,
+        space,
+        columns_best,
+        result,
+    )
 
     def generate(context: Context, builder: Builder, _: Type, values: list[Value]) -> Value:
         function = ir.FunctionType(ir.VoidType(), [value.type for value in values[1:]])
@@ -170,60 +74,194 @@ _compare_rows: Callable[..., None] = intrinsic(_emit_call)
 
 
 @compile_on_first_call
-def _search(
+def search(
     rows: Descriptors,
-    squared_norms: Integers,
-    columns: NDArray[np.uint32],
+    row_norms: Integers,
+    row_sums: Integers,
+    columns: Words,
     codes: Integers,
-    column_squared_norms: Integers,
+    column_norms: Integers,
     comparison: int,
     rows_per_tile: int,
     num_lanes: int,
+    column_bias: int,
 ) -> tuple[Integers, Integers, Integers, Integers]:
-    """The fields of `Neighbours`."""
+    """The nearest neighbours both ways between n >= 1 rows and m >= 2 columns.
+
+    Args:
+        rows: uint8 (n, 128).
+        row_norms: their squared lengths.
+        row_sums: the sums of their values.
+        columns: as `pack` arranges them for the kernel.
+        codes: likewise.
+        column_norms: squared lengths of the columns, int32 (m,).
+        comparison: address of the kernel's machine code.
+        rows_per_tile: as the kernel has it, and so the next two.
+        num_lanes: likewise.
+        column_bias: likewise.
+
+    Returns:
+        For every row its nearest column, the squared distance to it, and that to the second
+        nearest, int32 (n,) each; for every column its nearest row, int32 (m,). Of equally near
+        ones the first.
+    """
     num_rows = len(rows)
     nearest, squared = np.empty(num_rows, np.int32), np.empty(num_rows, np.int32)
     second_squared = np.empty(num_rows, np.int32)
-    nearest_row = np.zeros(len(column_squared_norms), np.int32)
-    columns_squared = np.empty(len(column_squared_norms), np.int32)
+    nearest_row = np.zeros(len(column_norms), np.int32)
+    columns_squared = np.empty(len(column_norms), np.int32)
     columns_best = np.empty(len(codes), np.int32)
-    addresses = np.empty(rows_per_tile, np.int64)
-    row_codes = np.empty(rows_per_tile, np.int32)
-    space = np.empty(2 * rows_per_tile * num_lanes, np.int32)
-    result = np.empty((rows_per_tile, 3), np.int32)
+    block = _ROW_TILES_PER_BLOCK * rows_per_tile
+    addresses = np.empty(block, np.int64)
+    row_codes, starts = np.empty(block, np.int32), np.empty(block, np.int32)
+    space = np.empty(2 * block * num_lanes, np.int32)
+    result = np.empty((block, 3), np.int32)
     # Rows are told apart by their codes within a panel.
-    panel = _NUM_CODES // rows_per_tile * rows_per_tile
+    panel = _NUM_CODES // block * block
     for start in range(0, num_rows, panel):
-        for j in range(len(columns_best)):
-            columns_best[j] = LOWEST
-        for first in range(start, min(start + panel, num_rows), rows_per_tile):
-            for r in range(rows_per_tile):
+        columns_best[:] = LOWEST
+        for first in range(start, min(start + panel, num_rows), block):
+            num_tiles = min(block, num_rows - first + rows_per_tile - 1) // rows_per_tile
+            for r in range(num_tiles * rows_per_tile):
                 # Rows missing from the last tile repeat the last row, and lose by their codes.
                 i = min(first + r, num_rows - 1)
                 addresses[r] = rows.ctypes.data + i * DESCRIPTOR_BYTES
                 code = _NUM_CODES - 1 - (first + r - start)
-                row_codes[r] = code - squared_norms[i] * _NUM_CODES
+                row_codes[r] = code - row_norms[i] * _NUM_CODES
+                starts[r] = row_sums[i] * column_bias
+            space[:] = LOWEST
             _compare_rows(
                 comparison,
                 addresses.ctypes.data,
+                num_tiles,
                 columns.ctypes.data,
                 len(columns),
                 codes.ctypes.data,
                 row_codes.ctypes.data,
+                starts.ctypes.data,
                 space.ctypes.data,
                 columns_best.ctypes.data,
                 result.ctypes.data,
             )
-            for r in range(min(rows_per_tile, num_rows - first)):
+            for r in range(min(block, num_rows - first)):
                 best, lane, second = result[r, 0], result[r, 1], result[r, 2]
                 group = _NUM_CODES - 1 - (best & (_NUM_CODES - 1))
                 nearest[first + r] = group * num_lanes + lane
-                squared[first + r] = squared_norms[first + r] - (best >> CODE_BITS)
-                second_squared[first + r] = squared_norms[first + r] - (second >> CODE_BITS)
+                squared[first + r] = row_norms[first + r] - (best >> CODE_BITS)
+                second_squared[first + r] = row_norms[first + r] - (second >> CODE_BITS)
         for j in range(len(nearest_row)):
-            distance = column_squared_norms[j] - (columns_best[j] >> CODE_BITS)
+            distance = column_norms[j] - (columns_best[j] >> CODE_BITS)
             if start == 0 or distance < columns_squared[j]:
                 columns_squared[j] = distance
                 code = columns_best[j] & (_NUM_CODES - 1)
                 nearest_row[j] = start + _NUM_CODES - 1 - code
     return nearest, squared, second_squared, nearest_row
+
+
+@compile_on_first_call
+def select_matches(
+    nearest: Integers,
+    squared: Integers,
+    second_squared: Integers,
+    nearest_row: Integers,
+    geometry_a: Codes,
+    geometry_b: Codes,
+    max_squared_ratio: float,
+) -> tuple[Indices, Indices, Ratios]:
+    """Mutual neighbours that pass the ratio test, the best of each place in both images.
+
+    Args:
+        nearest: as `search` returns it, and so the next three.
+        squared: likewise.
+        second_squared: likewise.
+        nearest_row: likewise.
+        geometry_a: stored geometry of the rows, uint16 (n, 4), x and y first; no rows at all to
+            keep every match of a place.
+        geometry_b: likewise of the columns.
+        max_squared_ratio: largest squared distance in units of that to the second nearest.
+
+    Returns:
+        Rows, ascending; their columns; their ratios of distances.
+    """
+    rows, columns = np.empty(len(nearest), np.intp), np.empty(len(nearest), np.intp)
+    ratios = np.empty(len(nearest), np.float64)
+    count = 0
+    for i in range(len(nearest)):
+        j = nearest[i]
+        best, second = float(squared[i]), float(second_squared[i])
+        # Two identical neighbours at distance 0 are ambiguous, although 0 <= r * 0 holds.
+        if nearest_row[j] == i and second > 0 and best <= max_squared_ratio * second:
+            rows[count], columns[count] = i, j
+            ratios[count] = math.sqrt(best / second)
+            count += 1
+    rows, columns, ratios = rows[:count], columns[:count], ratios[:count]
+    if len(geometry_a) == 0:
+        return rows, columns, ratios
+    chosen = np.ones(count, np.bool_)
+    _keep_best_of_places(geometry_a, rows, ratios, chosen)
+    _keep_best_of_places(geometry_b, columns, ratios, chosen)
+    return rows[chosen], columns[chosen], ratios[chosen]
+
+
+@compile_on_first_call
+def match_packed(
+    rows: Descriptors,
+    row_norms: Integers,
+    row_sums: Integers,
+    geometry_a: Codes,
+    columns: Words,
+    codes: Integers,
+    column_norms: Integers,
+    geometry_b: Codes,
+    max_squared_ratio: float,
+    comparison: int,
+    rows_per_tile: int,
+    num_lanes: int,
+    column_bias: int,
+) -> tuple[Indices, Indices, Ratios]:
+    """`select_matches` of what `search` finds."""
+    nearest, squared, second_squared, nearest_row = search(
+        rows,
+        row_norms,
+        row_sums,
+        columns,
+        codes,
+        column_norms,
+        comparison,
+        rows_per_tile,
+        num_lanes,
+        column_bias,
+    )
+    return select_matches(
+        nearest, squared, second_squared, nearest_row, geometry_a, geometry_b, max_squared_ratio
+    )
+
+
+@compile_on_first_call
+def _keep_best_of_places(
+    codes: Codes, index: Indices, ratios: Ratios, chosen: NDArray[np.bool_]
+) -> None:
+    """Unset `chosen` where a better chosen one has the same place; a hash table of places."""
+    size = 16
+    while size < 2 * len(index):
+        size *= 2
+    holders = np.full(size, -1, np.int64)
+    for i in range(len(index)):
+        if not chosen[i]:
+            continue
+        x, y = int(codes[index[i], 0]), int(codes[index[i], 1])
+        slot = (x * 40503 + y * 30011) & (size - 1)
+        while holders[slot] >= 0 and not _is_at(codes, index[holders[slot]], x, y):
+            slot = (slot + 1) & (size - 1)
+        holder = holders[slot]
+        if holder >= 0 and ratios[holder] <= ratios[i]:
+            chosen[i] = False
+            continue
+        if holder >= 0:
+            chosen[holder] = False
+        holders[slot] = i
+
+
+@compile_on_first_call
+def _is_at(codes: Codes, feature: int, x: int, y: int) -> bool:
+    return bool(codes[feature, 0] == x and codes[feature, 1] == y)

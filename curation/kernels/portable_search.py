@@ -1,10 +1,12 @@
-"""The same search on processors without the instructions of `neighbour_search`."""
+"""The same search on processors without the instructions of `dot_products`."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curation.kernels.compilation import compile_on_first_call
-from curation.kernels.neighbour_search import Descriptors, Integers, Neighbours, square_norms
+from curation.kernels.descriptor_packing import Integers
+from curation.kernels.neighbour_search import Codes, select_matches
+from curation.kernels.packed_columns import Matches, MeasuredDescriptors, Neighbours
 
 _ROWS_PER_BLOCK = 256
 """Distances of so many rows to 2,000 columns stay in a processor's second cache."""
@@ -18,26 +20,23 @@ class PortableColumns:
     processor nor on the number of threads.
 
     Args:
-        descriptors: uint8 (m, d), contiguous.
-
-    Raises:
-        ValueError: a value is above 127.
+        descriptors: m of them.
     """
 
-    def __init__(self, descriptors: Descriptors) -> None:
-        self._squared_norms = square_norms(descriptors)
-        self._columns = np.ascontiguousarray(descriptors.T, np.float32)
+    def __init__(self, descriptors: MeasuredDescriptors) -> None:
+        self._descriptors = descriptors
+        self._columns = np.ascontiguousarray(descriptors.values.T, np.float32)
 
     def __len__(self) -> int:
-        return len(self._squared_norms)
+        return len(self._descriptors)
 
-    def find_neighbours(self, rows: Descriptors) -> Neighbours:
-        """Compare descriptors, uint8 (n, d), n >= 1, contiguous, with at least two columns.
+    def take_first(self, count: int) -> "PortableColumns":
+        """The first `count` of them."""
+        return PortableColumns(self._descriptors.take_first(count))
 
-        Raises:
-            ValueError: a value is above 127.
-        """
-        num_rows, num_columns = len(rows), len(self._squared_norms)
+    def find_neighbours(self, rows: MeasuredDescriptors) -> Neighbours:
+        """Compare n >= 1 descriptors with at least two columns."""
+        num_rows, num_columns = len(rows), len(self)
         found = Neighbours(
             nearest=np.empty(num_rows, np.int32),
             squared=np.empty(num_rows, np.int32),
@@ -45,14 +44,14 @@ class PortableColumns:
             nearest_row=np.zeros(num_columns, np.int32),
         )
         columns_squared = np.full(num_columns, np.iinfo(np.int32).max, np.int32)
-        row_norms = square_norms(rows)
         for start in range(0, num_rows, _ROWS_PER_BLOCK):
-            products = rows[start : start + _ROWS_PER_BLOCK].astype(np.float32) @ self._columns
+            block = rows.values[start : start + _ROWS_PER_BLOCK]
+            products = block.astype(np.float32) @ self._columns
             _reduce(
                 products,
                 start,
-                row_norms,
-                self._squared_norms,
+                rows.squared_norms,
+                self._descriptors.squared_norms,
                 found.nearest,
                 found.squared,
                 found.second_squared,
@@ -60,6 +59,25 @@ class PortableColumns:
                 columns_squared,
             )
         return found
+
+    def find_matches(
+        self,
+        rows: MeasuredDescriptors,
+        geometry_a: Codes,
+        geometry_b: Codes,
+        max_squared_ratio: float,
+    ) -> Matches:
+        """As `PackedColumns.find_matches`."""
+        found = self.find_neighbours(rows)
+        return select_matches(
+            found.nearest,
+            found.squared,
+            found.second_squared,
+            found.nearest_row,
+            geometry_a,
+            geometry_b,
+            max_squared_ratio,
+        )
 
 
 @compile_on_first_call

@@ -17,6 +17,8 @@ class DotProductKernel:
         num_lanes: 32-bit sums per register.
         num_rows: rows of a register tile.
         num_registers: registers across a tile; with `num_rows` chosen to fill the register file.
+        groups_per_dot: groups of four bytes that are multiplied and added in one go.
+        column_bias: what is taken from the values of columns before they are packed.
     """
 
     name: str
@@ -24,6 +26,8 @@ class DotProductKernel:
     num_lanes: int
     num_rows: int
     num_registers: int
+    groups_per_dot: int = 1
+    column_bias: int = 0
 
     @property
     def num_columns(self) -> int:
@@ -35,8 +39,9 @@ AVX512_VNNI = DotProductKernel("avx512_vnni", (("avx512vnni", "avx512bw"),), 16,
 """Intel since Cascade Lake, AMD since Zen 4: 64 products per instruction."""
 AVX_VNNI = DotProductKernel("avx_vnni", (("avxvnni",), ("avx512vnni", "avx512vl")), 8, 3, 3)
 """Intel's client processors since Alder Lake: 32 products per instruction."""
-AVX2 = DotProductKernel("avx2", (("avx2",),), 8, 3, 2)
-"""Every x86 server since 2013: three instructions for 32 products."""
+AVX2 = DotProductKernel("avx2", (("avx2",),), 8, 3, 2, groups_per_dot=2, column_bias=64)
+"""Every x86 server since 2013: five instructions for 64 products. Values between -64 and 63 let
+sixteen bits hold the sum of four products."""
 
 DOT_PRODUCT_KERNELS = (AVX512_VNNI, AVX_VNNI, AVX2)
 """Fastest first."""

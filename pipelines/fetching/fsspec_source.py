@@ -1,5 +1,6 @@
 """Files from folders of this machine and from buckets (gs://, s3://), through fsspec."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,9 @@ class FsspecSource:
 
 
 def _open_file_system(url: str) -> tuple[Any, str]:
+    # Else gcsfs asks what kind of bucket it is before each file: over gRPC, with an account, and
+    # of Google itself whatever endpoint is set. Plain reading needs none of it.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     try:
         file_system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:

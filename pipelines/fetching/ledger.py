@@ -53,6 +53,13 @@ class LedgerEntry(StrictModel):
     expected: str | None = None
     reason: str | None = None
 
+    def describes(self, path: Path) -> bool:
+        """Whether a file is still the one that was found good, by size and time of change."""
+        if self.status is not FileStatus.VERIFIED or not path.is_file():
+            return False
+        status = path.stat()
+        return (status.st_size, status.st_mtime_ns) == (self.num_bytes, self.mtime_ns)
+
 
 class _Content(StrictModel):
     files: tuple[LedgerEntry, ...]
@@ -95,6 +102,26 @@ def read_ledger(folder: Path) -> tuple[LedgerEntry, ...]:
             f"{path}: not a ledger of this version; delete it, and the files that are there will "
             "be checked again, not fetched again"
         ) from error
+
+
+def is_vouched_for(folder: Path, path: str, md5: str) -> bool:
+    """Whether a ledger says that a file, as it is now, was hashed and had an MD5.
+
+    Args:
+        folder: where the ledger is, if there is one.
+        path: the file, relative to the folder.
+        md5: the published digest.
+    """
+    try:
+        entries = read_ledger(folder)
+    except FetchError:
+        # Of another version: it cannot vouch, and whoever asks will hash the file.
+        return False
+    return any(
+        (entry.path, entry.checked_by, entry.digest) == (path, CheckedBy.MD5, md5)
+        and entry.describes(folder / path)
+        for entry in entries
+    )
 
 
 @contextmanager

@@ -103,12 +103,9 @@ def read_expected_md5(folder: Path, file: RemoteFile) -> str | None:
 
 def is_recorded(folder: Path, file: RemoteFile, entry: LedgerEntry | None) -> bool:
     """Whether a file is the one that was checked before, by size and time of change."""
-    path = folder / file.path
-    if entry is None or entry.status is not FileStatus.VERIFIED or not path.is_file():
-        return False
-    status = path.stat()
     return (
-        (status.st_size, status.st_mtime_ns) == (entry.num_bytes, entry.mtime_ns)
+        entry is not None
+        and entry.describes(folder / file.path)
         and (file.sha256 is None or file.sha256 == entry.digest)
         and (file.md5_path is None or read_expected_md5(folder, file) == entry.digest)
     )

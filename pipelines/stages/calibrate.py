@@ -22,13 +22,13 @@ from manifests.parquet_io import read_table, write_rows
 from manifests.rows import PairVerdict
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
+from pipelines.pair_verification import evidence
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import open_features, open_images
 from pipelines.settings import VerifySettings
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
 from pipelines.stages.ingest import Join
-from pipelines.stages.verify import evidence
 from pipelines.units import Counts, Unit, make_unit
 
 _PAIRS_PER_UNIT = 1000
@@ -61,7 +61,10 @@ class Calibrate:
                 spec={"number": number},
                 outputs=[f"controls/part-{number:03d}.parquet"],
                 inputs=inputs,
-                settings=self.settings.model_dump(mode="json", exclude={"schedule"}),
+                settings={
+                    "verify": self.settings.dump_decisive_of_pair(),
+                    "calibration": self.settings.calibration.model_dump(mode="json"),
+                },
             )
             for number in range(num_units)
         ]
@@ -104,12 +107,12 @@ class Calibrate:
         }
 
 
-def read_calibration(run_dir: Path, settings: VerifySettings) -> CalibrationResult | None:
-    """What the control pairs of a run say; None when it has none."""
+def read_controls(run_dir: Path) -> list[ControlPair]:
+    """The verified control pairs of a run; none if the calibration was left out."""
     if not output_digests(run_dir, Calibrate.name):
-        return None
+        return []
     rows = read_table(table_parts(run_dir, Calibrate.name), CONTROLS).to_pylist()
-    pairs = [
+    return [
         ControlPair(
             (row["image_id_a"], row["image_id_b"]),
             (row["landmark_id_a"], row["landmark_id_b"]),
@@ -118,4 +121,10 @@ def read_calibration(run_dir: Path, settings: VerifySettings) -> CalibrationResu
         )
         for row in rows
     ]
-    return calibrate(pairs, settings.min_inliers, settings.calibration)
+
+
+def read_calibration(run_dir: Path, settings: VerifySettings) -> CalibrationResult | None:
+    """What the control pairs of a run say; None when it has none."""
+    if not output_digests(run_dir, Calibrate.name):
+        return None
+    return calibrate(read_controls(run_dir), settings.min_inliers, settings.calibration)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from curation.duplicates import ImageFile, group_duplicates
+from curation.duplicates import DuplicateGroups, ImageFile, group_duplicates
 from curation.match_graph import DirectedScore, score_both_ways
 from curation.train_split import ClassImage, CleanSettings, ImageVerdict, split_class
 from manifests.arrow_schemas import MATCHES, VERDICTS
@@ -66,26 +66,18 @@ class Clean:
         nothing = passed.iloc[:0]
         rows: list[dict[str, Any]] = []
         for landmark_id in classes:
-            verdicts = self._judge(landmark_id, by_class.get(landmark_id, nothing))
+            files = class_files(self.run_dir, landmark_id)
+            verdicts = self._judge(landmark_id, files, by_class.get(landmark_id, nothing))
             rows += [asdict(verdict) for verdict in verdicts]
         write_rows(self.run_dir / unit.outputs[0], VERDICTS, rows)
         return {"images": len(rows), "kept": sum(row["kept"] for row in rows)}
 
-    def _judge(self, landmark_id: int, matches: pd.DataFrame) -> list[ImageVerdict]:
-        images = open_images(self.run_dir).of_class(landmark_id)
-        features = open_features(self.run_dir)
-        files = [
-            ImageFile(row.image_id, row.sha256, row.width, row.height)  # type: ignore[arg-type]
-            for row in images.itertuples()
-        ]
-        copies = matches[matches["verdict"] == PairVerdict.DUPLICATE]
-        duplicates = group_duplicates(
-            files, zip(copies["image_id_a"], copies["image_id_b"], strict=True)
-        )
-        class_images = [
-            ClassImage(f.image_id, features.num_features(f.image_id) > 0) for f in files
-        ]
-        return split_class(landmark_id, class_images, _scores(matches), duplicates, self.settings)
+    def _judge(
+        self, landmark_id: int, files: Sequence[ImageFile], matches: pd.DataFrame
+    ) -> list[ImageVerdict]:
+        images = class_images(self.run_dir, files)
+        duplicates = find_copies(files, matches)
+        return split_class(landmark_id, images, _scores(matches), duplicates, self.settings)
 
     def _plan_lone_classes(self, paired: Iterable[int]) -> list[Unit]:
         """Classes of one usable image have no pairs; they are judged all the same."""
@@ -115,6 +107,26 @@ class Clean:
             inputs=inputs,
             settings=self.settings.model_dump(mode="json"),
         )
+
+
+def class_files(run_dir: Path, landmark_id: int) -> list[ImageFile]:
+    """The usable files of a class, by image id."""
+    return [
+        ImageFile(row.image_id, row.sha256, row.width, row.height)  # type: ignore[arg-type]
+        for row in open_images(run_dir).of_class(landmark_id).itertuples()
+    ]
+
+
+def class_images(run_dir: Path, files: Iterable[ImageFile]) -> list[ClassImage]:
+    """The images of a class as they enter the cleaning."""
+    features = open_features(run_dir)
+    return [ClassImage(f.image_id, features.num_features(f.image_id) > 0) for f in files]
+
+
+def find_copies(files: Iterable[ImageFile], matches: pd.DataFrame) -> DuplicateGroups:
+    """Groups of copies, from equal bytes and from rows of the table `matches`."""
+    copies = matches[matches["verdict"] == PairVerdict.DUPLICATE]
+    return group_duplicates(files, zip(copies["image_id_a"], copies["image_id_b"], strict=True))
 
 
 def _scores(matches: pd.DataFrame) -> list[DirectedScore]:

@@ -1,33 +1,29 @@
 """Stage 3, embed: a global descriptor of every image.
 
 Two steps. `embed.codebook` learns VLAD from a sample of the run's own images; `embed` applies it.
-A network that is loaded instead of learned has no first step.
+A network is loaded, not learned: then the first step has nothing to do, and `embed` is the one of
+`pipelines.stages.embed_network`.
 """
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.vlad import Vlad, learn_vlad, load_vlad, save_vlad
-from manifests.arrow_schemas import EMBEDDINGS
-from manifests.atomic import replacing
+from curation.vlad import learn_vlad, save_vlad
 from manifests.feature_store import FeatureStore
-from manifests.features import Embedder, LocalFeatures
-from manifests.parquet_io import write_rows
-from manifests.rows import ImageReason, ImageStatus
+from manifests.features import LocalFeatures
+from pipelines.embedders import CODEBOOK, CODEBOOK_STEP, open_vlad
+from pipelines.embedding_parts import describe_result, write_embeddings
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
-from pipelines.run_tables import matrix_path, open_features
+from pipelines.run_tables import open_features
 from pipelines.settings import EmbedSettings
 from pipelines.stages.describe import Describe
 from pipelines.units import Counts, Unit, make_unit
-
-CODEBOOK = "embeddings/codebook.vlad"
 
 
 @dataclass(frozen=True)
@@ -38,19 +34,21 @@ class LearnCodebook:
     settings: EmbedSettings
     timeout_seconds: float
 
-    name: ClassVar[str] = "embed.codebook"
+    name: ClassVar[str] = CODEBOOK_STEP
     version: ClassVar[int] = 1
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
-        """A single unit that depends on all features."""
+        """A single unit that depends on all features; none for a network."""
+        if self.settings.method != "vlad":
+            return []
         unit = make_unit(
             self,
             "codebook",
             spec={},
             outputs=[CODEBOOK],
             inputs=output_digests(self.run_dir, Describe.name),
-            settings=self.settings.model_dump(mode="json"),
+            settings=self.settings.model_dump(mode="json", exclude={"network"}),
         )
         return [unit]
 
@@ -100,21 +98,11 @@ class Embed:
         store = FeatureStore([self.run_dir / str(unit.spec["features"])])
         vlad = open_vlad(self.run_dir)
         images = [_StoredImage(image_id, store) for image_id in store.blocks]
-        descriptors = _embed(vlad, images)
-        rows = [
-            {
-                "image_id": image.image_id,
-                "descriptor": descriptor,
-                "status": ImageReason.NO_FEATURES if descriptor is None else ImageStatus.OK,
-            }
-            for image, descriptor in zip(images, descriptors, strict=True)
+        described = [
+            describe_result(image.image_id, descriptor)
+            for image, descriptor in zip(images, vlad.embed(images), strict=True)
         ]
-        part = self.run_dir / unit.outputs[1]
-        with replacing(matrix_path(part)) as temporary, temporary.open("wb") as stream:
-            np.save(stream, _as_matrix(descriptors, vlad.dimensions), allow_pickle=False)
-        write_rows(part, EMBEDDINGS, rows)
-        num_described = sum(descriptor is not None for descriptor in descriptors)
-        return {"images": len(rows), "described": num_described}
+        return write_embeddings(self.run_dir / unit.outputs[1], described, vlad.dimensions)
 
 
 @dataclass(frozen=True)
@@ -132,33 +120,6 @@ class _StoredImage:
             f"image {self.image_id}: this stage reads features, not pixels; "
             "use an embedder that aggregates features"
         )
-
-
-def open_vlad(run_dir: Path) -> Vlad:
-    """The embedder that the run has learned."""
-    digest = output_digests(run_dir, LearnCodebook.name)[CODEBOOK]
-    return _open_vlad(run_dir / CODEBOOK, digest)
-
-
-@lru_cache(maxsize=1)
-def _open_vlad(path: Path, _: str) -> Vlad:
-    return load_vlad(path)
-
-
-def _embed(embedder: Embedder, images: list[_StoredImage]) -> list[NDArray[np.float16] | None]:
-    return [
-        None if descriptor is None else descriptor.astype(np.float16)
-        for descriptor in embedder.embed(images)
-    ]
-
-
-def _as_matrix(
-    descriptors: list[NDArray[np.float16] | None], dimensions: int
-) -> NDArray[np.float16]:
-    """Stack descriptors, float16 (n, d); NaN where there is none, so that nobody can use it."""
-    nothing = np.full(dimensions, np.nan, np.float16)
-    rows = [nothing if descriptor is None else descriptor for descriptor in descriptors]
-    return np.stack(rows) if rows else np.empty((0, dimensions), np.float16)
 
 
 def _hash(image_id: str) -> bytes:

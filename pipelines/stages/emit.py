@@ -36,11 +36,19 @@ from pipelines.stages.calibrate import Calibrate, read_calibration
 from pipelines.stages.clean import Clean
 from pipelines.stages.ingest import Join
 from pipelines.stages.overlap import Overlap
+from pipelines.stages.uncertain import ListUncertain
+from pipelines.uncertain_list import (
+    count_uncertain_pairs,
+    has_uncertain_pairs,
+    write_decisive_pairs,
+)
 from pipelines.units import Counts, Unit, make_unit
 
 FOLDER = "manifests"
 CLEAN, DEOVERLAPPED, REMOVED_ROWS = "gldv2_clean", "rgldv2_clean", "removed"
 """The three tables: the clean split, the clean split without overlap, and what is in neither."""
+DECISIVE_PAIRS = "decisive_pairs.csv"
+"""Uncertain pairs that decide an image's fate, for people to look at."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,12 @@ class Emit:
     run_dir: Path
     settings: EmitSettings
     verify: VerifySettings
+    uncertain: ListUncertain
     config_digest: str
     timeout_seconds: float
 
     name: ClassVar[str] = "emit"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -63,6 +72,8 @@ class Emit:
         tables = (CLEAN, DEOVERLAPPED, REMOVED_ROWS)
         outputs = [f"{FOLDER}/{table}/{name}" for table in tables for name in names]
         outputs += [f"{FOLDER}/{table}/train_clean.csv" for table in (CLEAN, DEOVERLAPPED)]
+        if has_uncertain_pairs(self.run_dir):
+            outputs.append(f"{FOLDER}/{DECISIVE_PAIRS}")
         unit = make_unit(
             self,
             "manifests",
@@ -90,6 +101,10 @@ class Emit:
             self._write_shard(part, verdicts, fates, totals)
         for table, fate in fates.items():
             write_train_clean_csv(self._path(f"{table}/train_clean.csv"), fate.classes)
+        if has_uncertain_pairs(self.run_dir):
+            names = verdicts.landmark_names
+            threshold = self.uncertain.clean.settings.min_inliers
+            write_decisive_pairs(self._path(DECISIVE_PAIRS), self.run_dir, threshold, names)
         manifest = self._describe(unit, plan, verdicts, fates, totals)
         write_manifest(self._path("manifest.json"), manifest)
         return {
@@ -109,6 +124,7 @@ class Emit:
                 ("images", Join.name),
                 ("controls", Calibrate.name),
                 ("verdicts", Clean.name),
+                ("uncertain_pairs", ListUncertain.name),
                 ("candidates", Overlap.name),
             )
         }
@@ -183,6 +199,7 @@ class Emit:
                 for removal in plan.removals
             ),
             calibration=read_calibration(self.run_dir, self.verify),
+            uncertain=count_uncertain_pairs(self.uncertain),
             ties=tuple(f"{tie.query.eval_set}/{tie.query.query_id}" for tie in plan.ties),
             pending=len(plan.pending),
             unmatched_decisions=len(plan.unmatched),

@@ -1,6 +1,6 @@
 """Stage 1, ingest: every file of every shard becomes a row, with its class, rights and verdict.
 
-Two steps. `ingest.scan` reads a shard once: checksum, members, digest, full decoding. `ingest.join`
+Two steps. `ingest.scan` reads a shard: checksum, members, digest, full decoding. `ingest.join`
 adds what the metadata files say. A corrected title in a CSV file then costs a join, not another
 decoding of four million photographs.
 """
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
-from curation.images import ImageError, decode_grey
+from curation.images import ImageError, decode_luma
 from curation.perceptual_hash import perceptual_hash
 from curation.shards import (
     Member,
@@ -22,6 +22,7 @@ from curation.shards import (
     image_id_of,
     list_members,
     open_shard,
+    read_expected_md5,
 )
 from manifests.arrow_schemas import FILES, IMAGES
 from manifests.gldv2_csv import (
@@ -34,6 +35,7 @@ from manifests.images_table import find_repeated, join_files, list_missing, sort
 from manifests.lineage import digest_bytes, digest_file
 from manifests.parquet_io import read_table, write_rows, write_table
 from manifests.rows import ImageStatus
+from pipelines.fetching.ledger import is_vouched_for
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
@@ -62,7 +64,7 @@ class Scan:
     timeout_seconds: float
 
     name: ClassVar[str] = "ingest.scan"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -79,9 +81,10 @@ class Scan:
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
         """Write the shard's part of the table `files`."""
-        shard = self.source.root / str(unit.spec["shard"])
+        path = str(unit.spec["shard"])
+        shard = self.source.root / path
         if self.source.check_md5:
-            check_md5(shard, self._md5_file(shard))
+            self._check_md5(path)
         members = list_members(shard)
         in_flight.expect(len(members))
         with open_shard(shard) as reader:
@@ -105,6 +108,13 @@ class Scan:
             inputs=inputs,
             settings={"check_md5": self.source.check_md5},
         )
+
+    def _check_md5(self, path: str) -> None:
+        """Hash a shard, unless our own fetch did so and it has not been touched since."""
+        shard = self.source.root / path
+        md5_file = self._md5_file(shard)
+        if not is_vouched_for(self.source.root, path, read_expected_md5(md5_file)):
+            check_md5(shard, md5_file)
 
     def _md5_file(self, shard: Path) -> Path:
         return self.source.root / "md5sum" / self.source.split / f"md5.{shard.stem}.txt"
@@ -216,7 +226,7 @@ def _find_metadata(source: SourceSettings) -> dict[str, Path]:
 
 def _decode(data: bytes, member_name: str) -> Row:
     try:
-        image = decode_grey(data)
+        image = decode_luma(data)
     except ImageError as error:
         return {**_NOT_DECODED, "status": error.status, "reason": error.reason}
     height, width = image.pixels.shape

@@ -7,6 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from curation.images import Box, ImageError, decode_image
 from curation.neighbours import find_neighbours
 from curation.overlap import (
@@ -18,33 +21,49 @@ from curation.overlap import (
 )
 from curation.sift import extract_sift
 from curation.train_split import ImageVerdict
-from curation.verification import verify_one_to_many
 from manifests.arrow_schemas import CANDIDATES, VERDICTS
 from manifests.evaluation_sets import EvaluationQuery, GroundTruthError
 from manifests.features import LocalFeatures
 from manifests.lineage import digest_bytes
 from manifests.parquet_io import read_table, write_rows
 from manifests.rows import ImageReason
+from pipelines.embedders import describe_embedder, open_embedder
 from pipelines.evaluation_sets import StoredImage, locate_image, read_evaluation_set
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
+from pipelines.pair_verification import evidence, verify_many
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import open_descriptors, open_features, open_images
 from pipelines.settings import (
     DescribeSettings,
+    EmbedSettings,
     EvaluationSetSettings,
     OverlapStageSettings,
     VerifySettings,
 )
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
-from pipelines.stages.embed import Embed, LearnCodebook, open_vlad
+from pipelines.stages.embed import Embed
 from pipelines.stages.ingest import Join
-from pipelines.stages.verify import evidence
 from pipelines.units import Counts, JsonValue, Unit, make_unit
 
 _SEARCH_CHUNK = 65_536
 """Descriptors searched at a time: a million at once would not fit beside the other workers."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Probe:
+    """One view of a query: an `EmbeddingInput` with everything that an embedder may ask for."""
+
+    image_id: str
+    pixels: NDArray[np.uint8]
+    features: LocalFeatures
+
+    def load_features(self) -> LocalFeatures:
+        return self.features
+
+    def load_image(self) -> NDArray[np.uint8]:
+        return self.pixels
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,7 @@ class Overlap:
     settings: OverlapStageSettings
     verify: VerifySettings
     describe: DescribeSettings
+    embed: EmbedSettings
     timeout_seconds: float
 
     name: ClassVar[str] = "overlap"
@@ -100,12 +120,11 @@ class Overlap:
 
     def _plan_queries(self, evaluation_set: EvaluationSetSettings) -> list[Unit]:
         queries = read_evaluation_set(evaluation_set).queries
-        inputs = self._inputs((Join, Describe, LearnCodebook, Embed, Clean))
+        inputs = self._inputs((Join, Describe, Embed, Clean))
+        inputs |= describe_embedder(self.run_dir, self.embed)
         settings = {
             "overlap": self.settings.model_dump(mode="json"),
-            "verify": self.verify.model_dump(
-                mode="json", exclude={"schedule", "num_neighbours", "skip_settled_pairs"}
-            ),
+            "verify": self.verify.dump_decisive_of_pair(),
             "describe": self.describe.model_dump(mode="json"),
         }
         size = self.settings.queries_per_unit
@@ -162,13 +181,13 @@ class Overlap:
 
     def _describe_probes(
         self, image: StoredImage, query: EvaluationQuery
-    ) -> dict[ProbeName, LocalFeatures]:
+    ) -> dict[ProbeName, _Probe]:
         data = image.read()
         boxes: dict[ProbeName, Box | None] = {} if query.box is None else {"crop": query.box}
         boxes["whole"] = None
         try:
             return {
-                probe: extract_sift(decode_image(data, box).pixels, self.describe)
+                probe: self._describe_probe(query.query_id, decode_image(data, box).pixels)
                 for probe, box in boxes.items()
             }
         except ImageError as error:
@@ -178,17 +197,21 @@ class Overlap:
         except ValueError as error:  # the box lies outside
             raise GroundTruthError(f"{image.path}: query {query.query_id}: {error}") from error
 
+    def _describe_probe(self, query_id: str, pixels: NDArray[np.uint8]) -> _Probe:
+        return _Probe(query_id, pixels, extract_sift(pixels, self.describe))
+
     def _match_probes(
-        self, eval_set: str, query_id: str, probes: dict[ProbeName, LocalFeatures]
+        self, eval_set: str, query_id: str, probes: dict[ProbeName, _Probe]
     ) -> list[ProbeMatch]:
         clean = _clean_images(self.run_dir)
         features = open_features(self.run_dir)
         settings = self.verify.model_copy(update={"min_inliers": self.settings.min_inliers})
         matches = []
-        for probe, query_features in probes.items():
-            nearest = self._find_nearest(query_features)
+        for probe, described in probes.items():
+            query_features = described.features
+            nearest = self._find_nearest(described)
             images = (features.load(clean.image_ids[position]) for position, _ in nearest)
-            answers = verify_one_to_many(query_features, images, settings)
+            answers = verify_many(query_features, images, settings)
             for (position, similarity), found in zip(nearest, answers, strict=True):
                 image_id = clean.image_ids[position]
                 columns = evidence(found)
@@ -208,9 +231,9 @@ class Overlap:
                 matches.append(match)
         return matches
 
-    def _find_nearest(self, probe: LocalFeatures) -> list[tuple[int, float]]:
+    def _find_nearest(self, probe: _Probe) -> list[tuple[int, float]]:
         """Positions in the clean split and similarities, nearest first, ties by position."""
-        descriptor = open_vlad(self.run_dir).describe(probe)
+        (descriptor,) = open_embedder(self.run_dir, self.embed).embed([probe])
         if descriptor is None:
             return []
         clean = _clean_images(self.run_dir)

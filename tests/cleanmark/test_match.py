@@ -1,11 +1,15 @@
 """Matching two files: verdicts on drawn pairs, words, and the picture."""
 
+from itertools import permutations
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tiny_run
 from PIL import Image
 
 from cleanmark.match import MatchError, MatchSettings, match_files
+from cleanmark.match_result import map_frame
 from curation.sift import SiftSettings
 from manifests.rows import MEANINGS, PairReason, PairVerdict
 
@@ -84,6 +88,23 @@ def test_the_picture_shows_both_images_and_a_caption(walls, tmp_path):
         assert height + 40 < image.height < height + 200
         first_column = np.asarray(image)[:, : image.width // 2]
     assert len(np.unique(first_column.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_the_correspondences_of_the_picture_are_those_that_were_counted(walls):
+    """Outliers and inliers together, whichever of the files comes first."""
+    names = ["first.jpg", "second.jpg", "other.jpg", "paler.jpg"]
+    for a, b in permutations(names, 2):
+        result = match_files(walls / a, walls / b, SETTINGS)
+        assert len(result.find_outliers()) == result.found.num_tentative - result.found.num_inliers
+
+
+def test_frames_are_mapped_forth_and_back():
+    features = SimpleNamespace(width=100, height=50)
+    shift = np.array([[2.0, 0, 10], [0, 2, -5], [0, 0, 1]])
+    assert map_frame(shift, features).tolist() == [[10, -5], [210, -5], [210, 95], [10, 95]]
+    horizon = np.array([[1.0, 0, 0], [0, 1, 0], [-0.02, 0, 1]])
+    assert len(map_frame(horizon, features)) == 0
+    assert len(map_frame(None, features)) == 0
 
 
 def test_the_picture_of_a_pair_without_inliers_is_drawn_too(walls, tmp_path):

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.neighbours import find_neighbours, propose_pairs
+from curation import neighbours
+from curation.neighbours import CandidatePair, find_neighbours, propose_pairs
 
 DIMENSIONS = 16
 
@@ -91,7 +92,7 @@ def test_pairs_are_those_in_which_one_is_among_the_nearest_of_the_other(seed, co
         similarity = (library[others].astype(np.float64) @ library[i].astype(np.float64)).round(6)
         nearest = [others[n] for n in np.lexsort((np.arange(len(others)), -similarity))[:k]]
         expected |= {tuple(sorted((ids[i], ids[j]))) for j in nearest}
-    pairs = propose_pairs(ids, library, k)
+    pairs = list(propose_pairs(ids, library, k))
     found = [(pair.image_id_a, pair.image_id_b) for pair in pairs]
     assert len(set(found)) == len(found)
     assert set(found) == expected
@@ -104,7 +105,7 @@ def test_pairs_are_those_in_which_one_is_among_the_nearest_of_the_other(seed, co
 def test_identical_descriptors_never_pair_an_image_with_itself(k):
     """With equal descriptors, the nearest neighbour of an image need not be itself."""
     library = np.repeat(make_library(0, 1, 0), 10, axis=0)
-    pairs = propose_pairs(make_ids(10), library, k)
+    pairs = list(propose_pairs(make_ids(10), library, k))
     assert all(pair.image_id_a != pair.image_id_b for pair in pairs)
     partners = dict.fromkeys(make_ids(10), 0)
     for pair in pairs:
@@ -121,7 +122,7 @@ def test_a_class_of_at_most_k_and_one_images_gives_every_pair(count):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_class_without_two_images_gives_no_pair(count):
-    assert propose_pairs(make_ids(count), make_library(0, 1, 0)[:count], 5) == []
+    assert list(propose_pairs(make_ids(count), make_library(0, 1, 0)[:count], 5)) == []
 
 
 @given(st.integers(0, 1000), st.randoms(use_true_random=False))
@@ -129,4 +130,42 @@ def test_the_order_of_the_images_does_not_matter(seed, random):
     library, ids = make_library(seed, 20, 12), make_ids(20)
     order = random.sample(range(20), 20)
     shuffled = propose_pairs([ids[i] for i in order], library[order], 4)
-    assert shuffled == propose_pairs(ids, library, 4)
+    assert list(shuffled) == list(propose_pairs(ids, library, 4))
+
+
+def propose_one_by_one(ids, library, k):
+    """Pairs in a dictionary, as the definition says; the larger of two similarities counts."""
+    by_id = sorted(range(len(ids)), key=ids.__getitem__)
+    found = {}
+    for i in by_id:
+        positions, similarities = find_neighbours(library[i : i + 1], library[by_id], k + 1)
+        others = [(by_id[p], float(v)) for p, v in zip(positions[0], similarities[0], strict=True)]
+        for j, value in [other for other in others if other[0] != i][:k]:
+            pair = tuple(sorted((ids[i], ids[j])))
+            found[pair] = max(value, found.get(pair, value))
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [CandidatePair(*pair, value) for pair, value in ranked]
+
+
+@given(st.integers(0, 5000), st.integers(1, 40), st.integers(0, 40), st.integers(1, 12))
+def test_arrays_hold_what_objects_one_by_one_hold(seed, count, num_copies, k):
+    library, ids = make_library(seed, count, num_copies), make_ids(count)
+    assert list(propose_pairs(ids, library, k)) == propose_one_by_one(ids, library, k)
+
+
+def test_the_images_searched_at_a_time_change_nothing(monkeypatch):
+    library, ids = make_library(5, 90, 40), make_ids(90)
+    whole = list(propose_pairs(ids, library, 7))
+    for rows in (1, 7, 89, 90):
+        monkeypatch.setattr(neighbours, "_CHUNK_ROWS", rows)
+        assert list(propose_pairs(ids, library, 7)) == whole
+
+
+@given(st.integers(1, 9))
+def test_parts_are_interleaved_and_hold_every_pair_once(num_parts):
+    pairs = propose_pairs(make_ids(12), make_library(2, 12, 3), 4)
+    whole = list(pairs)
+    for part in range(num_parts):
+        own = pairs.take_part(part, num_parts)
+        assert list(own) == whole[part::num_parts]
+        assert len(own) == len(whole[part::num_parts])

@@ -4,8 +4,9 @@ import sys
 SCRIPT = """
 import curation.preload
 from curation.kernels.affine_search import search_affine
-from curation.kernels.match_selection import select_mutual, select_places
-functions = (search_affine, select_mutual, select_places)
+from curation.kernels.neighbour_search import match_packed, select_matches
+from curation.kernels.processor import available_kernels
+functions = (search_affine, match_packed if available_kernels() else select_matches)
 assert all(len(function.signatures) == 1 for function in functions)
 """
 

@@ -102,7 +102,8 @@ def test_a_true_pair_with_an_overlay_is_verified_by_what_remains(overlay):
     assert found.verdict is not PairVerdict.REJECTED
     turn_deg = np.rad2deg(np.arctan2(found.matrix[1, 0], found.matrix[0, 0]))
     assert turn_deg == pytest.approx(-30, abs=1)
-    assert found.num_tentative > 2 * found.num_inliers
+    # What the overlay explains is left out, and is enough to pass by itself.
+    assert found.num_tentative - found.num_inliers >= SETTINGS.min_inliers
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,22 @@ from hypothesis import strategies as st
 from planted_features import draw_points, make_descriptors, make_features, plant_pair
 from slow_verification import estimate_affine_slowly, match_features_slowly
 
-from curation.correspondences import match_features
+from curation import correspondences
+from curation.correspondences import MatchableFeatures, match_features
 from curation.geometry import GeometrySettings, estimate_affine
-from curation.verification import VerificationSettings, verify_one_to_many, verify_pair
+from curation.kernels.packed_columns import PackedColumns
+from curation.kernels.portable_search import PortableColumns
+from curation.kernels.processor import available_kernels
+from curation.verification import (
+    VerificationSettings,
+    verify_one_to_many,
+    verify_pair,
+    verify_prepared,
+)
 from manifests.rows import PairReason, PairVerdict
 
 EXACT = VerificationSettings(cascade={"mode": "exact"})
-CASCADE = VerificationSettings(cascade={"mode": "reject_early", "num_features": 40})
+CASCADE = VerificationSettings(cascade={"mode": "reject_early", "num_features": 40, "share": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +101,47 @@ def test_one_to_many_gives_the_answers_of_the_pairs(places, settings):
         assert [tell(found) for found in many] == [tell(found) for found in pairs]
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 6])
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 16, 64])
 def test_the_size_of_a_batch_changes_nothing(places, batch):
-    query = places[0]
-    whole = [tell(found) for found in verify_one_to_many(query, places, CASCADE)]
-    parts = [
-        tell(found)
-        for start in range(0, len(places), batch)
-        for found in verify_one_to_many(query, places[start : start + batch], CASCADE)
+    query, many = places[0], [places[number % len(places)] for number in range(64)]
+    alone = [tell(verify_pair(query, place, CASCADE)) for place in places]
+    found = [
+        tell(answer)
+        for start in range(0, len(many), batch)
+        for answer in verify_one_to_many(query, many[start : start + batch], CASCADE)
     ]
-    assert parts == whole
+    assert found == [alone[number % len(places)] for number in range(64)]
 
 
-def test_ten_repetitions_give_the_same_bits(places):
-    first = tell(verify_pair(places[0], places[1], CASCADE))
-    assert all(tell(verify_pair(places[0], places[1], CASCADE)) == first for _ in range(10))
+@pytest.mark.parametrize("settings", [EXACT, CASCADE], ids=["exact", "cascade"])
+@pytest.mark.parametrize("kernel", [*available_kernels(), None], ids=str)
+def test_all_processors_come_to_the_same_answer(places, settings, kernel, monkeypatch):
+    """None of the kernels: the portable search, as on processors that have none of them."""
+    best = [tell(verify_pair(places[0], place, settings)) for place in places]
+    if kernel is None:
+        monkeypatch.setattr(correspondences, "available_kernels", tuple)
+    query = MatchableFeatures(places[0], kernel)
+    for place, expected in zip(places, best, strict=True):
+        found = verify_prepared(query, MatchableFeatures(place, kernel), settings)
+        assert tell(found) == expected
+    assert isinstance(query.index_strongest(40), PackedColumns if kernel else PortableColumns)
+
+
+def test_images_that_were_prepared_before_are_judged_as_fresh_ones(places):
+    """Also when the weak features were asked for first, and the strong ones are cut from them."""
+    prepared = [MatchableFeatures(place) for place in places]
+    for mode in (EXACT, CASCADE, EXACT, CASCADE):
+        for a, fresh_a in zip(prepared, places, strict=True):
+            for b, fresh_b in zip(prepared, places, strict=True):
+                found = verify_prepared(a, b, mode)
+                assert tell(found) == tell(verify_pair(fresh_a, fresh_b, mode))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_ten_repetitions_give_the_same_bits(places, order):
+    pair = places[:2][::order]
+    first = tell(verify_pair(*pair, CASCADE))
+    assert all(tell(verify_pair(*pair, CASCADE)) == first for _ in range(10))
 
 
 def test_nobody_to_compare_with_is_nothing(places):
@@ -132,7 +167,7 @@ def test_the_cascade_changes_no_answer_but_to_reject_it(
     seed, num_inliers, num_outliers, num_features, min_consistent
 ):
     a, b, _ = plant_pair(seed, num_inliers, num_outliers, 0.9, 30.0)
-    cascade = {"num_features": num_features, "min_consistent": min_consistent}
+    cascade = {"num_features": num_features, "min_consistent": min_consistent, "share": 0.0}
     found = verify_pair(a, b, VerificationSettings(cascade=cascade))
     back = verify_pair(b, a, VerificationSettings(cascade=cascade))
     assert (back.reason, back.num_inliers) == (found.reason, found.num_inliers)
@@ -169,3 +204,25 @@ def test_there_is_no_first_look_where_it_would_save_little():
     assert verify_pair(a, b, CASCADE).reason is not PairReason.FEW_AMONG_STRONGEST
     a, b, _ = plant_pair(3, 0, 60)
     assert verify_pair(a, b, CASCADE).reason is PairReason.FEW_AMONG_STRONGEST
+
+
+@pytest.mark.parametrize(
+    ("count", "num_strongest"), [(100, 100), (1000, 384), (1280, 384), (1300, 448), (2000, 640)]
+)
+def test_the_first_look_grows_with_the_number_of_features(count, num_strongest):
+    """Two unlike images: what the first look matched all lies among their strongest."""
+    rng = np.random.default_rng(count)
+    sides = [
+        make_features(
+            rng.uniform(0, 599, (count, 2)), descriptors=make_descriptors(seed + count, count)
+        )
+        for seed in (1, 2)
+    ]
+    query = MatchableFeatures(sides[0])
+    found = verify_prepared(query, MatchableFeatures(sides[1]), VerificationSettings())
+    is_early = found.reason is PairReason.FEW_AMONG_STRONGEST
+    assert is_early == (2 * num_strongest**2 <= count**2)
+    if is_early:
+        ordered = match_features(*(side.take_strongest(num_strongest) for side in sides), 0.9)
+        back = match_features(*(side.take_strongest(num_strongest) for side in sides[::-1]), 0.9)
+        assert found.num_tentative in (len(ordered), len(back))

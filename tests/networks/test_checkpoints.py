@@ -74,9 +74,10 @@ def test_other_files_are_refused_by_name(path, tmp_path):
     with pytest.raises(WeightsError, match=r"bare\.pth: not a cleanmark\.checkpoint/1 file"):
         load_checkpoint(bare)
     cut = tmp_path / "cut.pth"
-    cut.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(WeightsError, match=r"cut\.pth: no readable weights"):
-        load_checkpoint(cut)
+    for num_bytes in (0, 1000, 5000, -1):
+        cut.write_bytes(path.read_bytes()[:num_bytes])
+        with pytest.raises(WeightsError, match=r"cut\.pth: no readable weights"):
+            load_checkpoint(cut)
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "none.pth")
 

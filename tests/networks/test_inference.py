@@ -4,6 +4,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from networks.inference import InferenceSettings, NetworkEmbedder, prepare_image
 from networks.retrieval_network import NetworkSettings, RetrievalNetwork
@@ -139,6 +140,12 @@ def test_half_precision_stays_close(network, photographs):
     expected = as_matrix(NetworkEmbedder(network, _SETTINGS).embed(photographs))
     assert found.dtype == np.float32
     assert (found * expected).sum(axis=1).min() > 0.99
+
+
+@pytest.mark.parametrize("scales", [(), (1.0, 0.0), (-0.5,), (float("nan"),), (float("inf"),)])
+def test_scales_that_leave_no_image_are_refused(scales):
+    with pytest.raises(ValidationError, match="scales"):
+        InferenceSettings(scales=scales)
 
 
 def test_nothing_in_nothing_out(network):

@@ -4,7 +4,8 @@ from planted_features import make_descriptors
 from slow_verification import square_distances
 
 torch = pytest.importorskip("torch")
-from networks.matching import find_neighbours_batched  # noqa: E402
+from curation.correspondences import match_descriptors  # noqa: E402
+from networks.matching import find_neighbours_batched, match_batched  # noqa: E402
 
 DEVICES = [
     "cpu",
@@ -57,3 +58,42 @@ def test_a_candidate_without_a_second_neighbour_is_refused():
     query = torch.from_numpy(draw(0, 5))
     with pytest.raises(ValueError, match="no second neighbour"):
         find_neighbours_batched(query, [query, query[:1]])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("max_ratio", [0.8, 1.0])
+@pytest.mark.parametrize("memory_bytes", [1, 60_000, 2**30])
+def test_matches_are_those_of_the_compiled_search_to_the_last_bit(device, max_ratio, memory_bytes):
+    noise = np.random.default_rng(8)
+    query = draw(0, 70) ^ (noise.uniform(size=(70, 128)) < 0.1)
+    counts = (2, 130, 0, 64, 1, 31)
+    candidates = [
+        draw(seed, count) ^ (noise.uniform(size=(count, 128)) < 0.1)
+        for seed, count in enumerate(counts)
+    ]
+    tensors = [torch.from_numpy(candidate.astype(np.uint8)) for candidate in candidates]
+    rows = torch.from_numpy(query.astype(np.uint8)).to(device)
+    found = list(match_batched(rows, tensors, max_ratio, memory_bytes))
+    assert len(found) == len(candidates)
+    assert max(len(matches.rows) for matches in found) > 10
+    for matches, candidate in zip(found, candidates, strict=True):
+        expected = match_descriptors(query, candidate, max_ratio)
+        assert matches.rows.tolist() == expected.index_a.tolist()
+        assert matches.columns.tolist() == expected.index_b.tolist()
+        assert matches.ratio.tobytes() == expected.ratio.tobytes()
+
+
+def test_no_more_candidates_are_taken_than_the_memory_allows():
+    taken = []
+    query = torch.from_numpy(draw(0, 50))
+    candidates = (taken.append(number) or query for number in range(40))
+    three = 3 * 50 * 50 * 4 * 2
+    next(match_batched(query, candidates, 0.9, memory_bytes=three))
+    assert len(taken) == 4  # the fourth is the one that no longer fits
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_an_image_without_features_or_candidates_matches_nothing(count):
+    query = torch.from_numpy(draw(0, count))
+    assert list(match_batched(query, [], 0.9)) == []
+    assert [len(found.rows) for found in match_batched(query, [query[:0]], 0.9)] == [0]

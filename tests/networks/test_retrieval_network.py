@@ -4,7 +4,7 @@ import torch
 from manifests.lineage import digest_file
 from networks.backbones import TORCHVISION_WEIGHTS, find_torchvision_weights
 from networks.pooling import PoolingSettings
-from networks.registry import NETWORKS, build_network, find_network
+from networks.registry import NETWORKS, build_network
 from networks.retrieval_network import NetworkSettings, RetrievalNetwork
 from networks.weights import WeightsError
 from networks.whitening import learn_pca
@@ -165,19 +165,6 @@ def test_autocast_keeps_descriptors_in_single_precision(images):
             half = network(images)
     assert half.dtype == torch.float32
     assert (plain * half).sum(dim=1).min() > 0.99
-
-
-@pytest.mark.parametrize("name", [n for n in NETWORKS if not NETWORKS[n].backbone.count(":")])
-def test_every_network_of_the_registry_can_be_built(name):
-    with torch.device("meta"):
-        network = build_network(find_network(name))
-        described = network.eval()(torch.empty(1, 3, 64, 64))
-    assert described.shape == (1, network.dimensions)
-
-
-def test_an_unknown_network_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match="no network 'x'; there are resnet18_gem"):
-        find_network("x")
 
 
 def test_the_baseline_of_yokoo_has_the_size_that_song_et_al_print():

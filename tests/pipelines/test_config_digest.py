@@ -11,7 +11,8 @@ from pipelines.run_config import RunConfig, dump_config, load_config
 
 
 def _is_free(path):
-    return path in PATHS or path.startswith(("runner.", "truth.", "source.fetch."))
+    free = ("runner.", "truth.", "source.fetch.", "embed.network.device", "verify.device")
+    return path in PATHS or path.startswith(free)
 
 
 def _has_choice(field):
@@ -26,11 +27,11 @@ def _other_values(value, field):
     elif isinstance(value, bool):
         yield not value
     elif isinstance(value, int | float):
-        yield from (value + 1, value - 1, value * 0.9)
+        yield from (value + 1, value - 1, value * 0.9, value * 2)
     elif isinstance(value, Path | None):
-        yield "/somewhere/else"
+        yield from ("/somewhere/else", 7)
     else:
-        yield from ("other", "/other", "7") if isinstance(value, str) else (["other"],)
+        yield from ("other", "/other", "7", "cpu") if isinstance(value, str) else (["other"], [0.5])
 
 
 def _change(path, field):

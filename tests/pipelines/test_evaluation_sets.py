@@ -28,6 +28,11 @@ def test_an_evaluation_set_is_a_small_file(path):
     EvaluationSetSettings.model_validate(yaml.safe_load(text))
 
 
+def test_every_shipped_file_is_explained():
+    text = (CONFIGS.parents[1] / "docs/data.md").read_text(encoding="utf-8")
+    assert [path.name for path in FILES if f"| `{path.name}` |" not in text] == []
+
+
 def test_the_shipped_files_show_every_format():
     formats = {yaml.safe_load(path.read_text()).get("format", "revisited") for path in FILES}
     assert formats == {"revisited", "oxford5k", "gldv2", "folder", "table"}

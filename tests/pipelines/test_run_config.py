@@ -265,7 +265,8 @@ def test_a_root_that_is_not_given_cannot_be_filled_in(tmp_path, content, key):
 
 
 def _make_paths(folder):
-    content = copy.deepcopy(FULL)
+    # Folders stand for everything; a network would be loaded.
+    content = with_value(FULL, "embed.method", "vlad")
     for key in PATHS:
         path = folder / key
         path.mkdir()

@@ -1,12 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 
 from manifests.evaluation_sets import EvaluationQuery, EvaluationSet
 from training.bootstrap import BootstrapSettings
-from training.evaluate import EvaluationSettings, evaluate_set, write_results
-from training.results_table import format_overlap_table, format_table
+from training.evaluate import EvaluationSettings, evaluate_set
+from training.results_table import make_overlap_table, make_table
 from training.revisited_metrics import Protocol
 
 # Each query is an axis; the further an image is turned towards it, the earlier it ranks. The first
@@ -82,19 +80,10 @@ def test_wrong_numbers_of_descriptors_are_refused(toy):
         evaluate_set(toy, queries, database[:7])
 
 
-def test_results_are_json(toy, tmp_path):
-    result = evaluate_set(toy, *make_descriptors(), settings=_SETTINGS)
-    write_results(tmp_path / "results.json", [result, result])
-    first, second = json.loads((tmp_path / "results.json").read_text())
-    assert first == second
-    assert first["protocols"][0]["average_precisions"]["no_easy"] is None
-    assert first["protocols"][2]["all_queries"]["mean_precisions"]["1"] == 0.5
-
-
 def test_the_table_has_a_row_per_method(toy):
     result = evaluate_set(toy, *make_descriptors(), settings=_SETTINGS)
     among = evaluate_set(toy, *make_descriptors(), distractors=[np.eye(2)], settings=_SETTINGS)
-    text = format_table({"ours": [result, among], "theirs": [result]}, cutoff=5)
+    text = make_table({"ours": [result, among], "theirs": [result]}, cutoff=5).as_text()
     header, ours, theirs = text.splitlines()
     assert "toy-E mAP/mP@5" in header
     assert "toy+2-H" in header
@@ -109,6 +98,6 @@ def test_the_table_has_a_row_per_method(toy):
 def test_the_overlap_table_has_two_rows_per_method(toy):
     settings = EvaluationSettings(protocols=(Protocol.HARD, Protocol.MEDIUM))
     result = evaluate_set(toy, *make_descriptors(), overlapping={"known"}, settings=settings)
-    _, yes, no = format_overlap_table({"ours": [result]}).splitlines()
+    _, yes, no = make_overlap_table({"ours": [result]}).as_text().splitlines()
     assert yes.split() == ["ours", "Y", "76.4", "25.0", "50.7"]
     assert no.split() == ["ours", "N", "100.0", "100.0", "100.0"]

@@ -65,12 +65,53 @@ def test_no_more_lines_than_allowed_are_drawn():
     assert num_lines == SETTINGS.max_lines
 
 
+def test_outliers_are_joined_faintly_and_inliers_over_them():
+    settings = DrawingSettings(panel_px=100, gap_px=10, max_lines=5, line_px=1, max_outliers=3)
+    inlier, outlier = np.array([[30.0, 40.0]]), np.array([[50.0, 20.0]])
+    alone = draw_side_by_side(View(GREY, inlier, 100), View(GREY, inlier, 100), settings)
+    both = View(GREY, inlier, 100, outliers=outlier)
+    drawing = draw_side_by_side(both, both, settings)
+    changed = (drawing != alone).any(axis=2)
+    assert changed[20, 50:160].all()
+    assert not changed[30:].any()
+    on_line = drawing[20, 70].astype(int)
+    assert np.ptp(on_line) == 0  # grey
+    assert 90 < on_line[0] < 170
+    assert (drawing[40, 70] == alone[40, 70]).all()
+
+
+def test_no_more_outliers_than_allowed_are_drawn():
+    settings = DrawingSettings(panel_px=100, gap_px=10, max_lines=5, line_px=1, max_outliers=4)
+    heights = np.arange(10, 71, 2)
+    points = np.stack([np.full(len(heights), 50), heights], axis=1).astype(float)
+    view = View(GREY, NO_POINTS, 100, outliers=points)
+    gap = (draw_side_by_side(view, view, settings)[:, 104] != PAPER).any(axis=1)
+    assert np.count_nonzero(np.diff(gap.astype(int)) == 1) == 4
+
+
+def test_the_outline_of_the_other_frame_is_drawn_and_cut_off_at_the_edge():
+    corners = np.array([[20.0, 10.0], [300.0, 10.0], [300.0, 60.0], [20.0, 60.0]])
+    outlined = View(GREY, NO_POINTS, 100, outline=corners)
+    drawing = draw_side_by_side(outlined, View(GREY, NO_POINTS, 100), SETTINGS)
+    changed = (drawing != draw(NO_POINTS, NO_POINTS)).any(axis=2)
+    assert changed[10, 20:100].all()
+    assert changed[60, 20:100].all()
+    assert changed[10:60, 20].all()
+    assert not changed[20:50, 30:].any()
+    assert not changed[:, 100:].any()
+
+
+def test_an_outline_that_a_wild_model_maps_far_away_is_drawn_too():
+    wild = View(GREY, NO_POINTS, 100, outline=np.array([[-1e12, 1], [1e12, 1], [5, 1e15], [5, 5]]))
+    assert draw_side_by_side(wild, wild, SETTINGS).shape == (80, 210, 3)
+
+
 _POINTS = arrays.arrays(
     np.float64, st.tuples(st.integers(1, 40), st.just(2)), elements=st.integers(0, 100)
 )
 
 
-@given(_POINTS, st.integers(1, 20))
+@given(_POINTS, st.integers(0, 20))
 def test_spread_points_are_as_many_as_allowed_and_each_once(points, max_points):
     chosen = spread_points(points, max_points)
     assert len(chosen) == min(len(points), max_points)

@@ -14,7 +14,9 @@ from PIL import Image
 from cleanmark.reporting.classes import spread
 from cleanmark.reporting.page import ReportSettings, write_report
 from cleanmark.reporting.pictures import MissingPictureError, PictureInliner
+from manifests.arrow_schemas import MATCHES
 from manifests.manifest_json import read_manifest
+from manifests.parquet_io import read_table
 from manifests.rows import MEANINGS, ImageReason, ImageStatus
 from pipelines.run_folder import RunFolderError
 
@@ -336,3 +338,39 @@ def test_spread_takes_even_steps():
     assert spread([1, 2, 3], 5) == [1, 2, 3]
     assert spread(list(range(10)), 5) == [0, 2, 4, 6, 8]
     assert spread([], 3) == []
+
+
+@pytest.fixture(scope="module")
+def uncertain_page(job, tmp_path_factory):
+    """The report of a run whose rule makes every pair count and whose band holds them all."""
+    folder = tmp_path_factory.mktemp("uncertain")
+    run_dir = shutil.copytree(job.run_dir, folder / "run")
+    fewest = min(row["num_inliers"] for row in _read_matches(run_dir) if row["num_inliers"] >= 30)
+    config = tiny_run.tiny_config(
+        job.data,
+        verify={"schedule": {"min_units": 2}, "uncertain_band": 0.9},
+        clean={"min_verified_neighbours": 2, "min_inliers": fewest},
+    )
+    tiny_run.run_tiny_job(config, run_dir)
+    manifest = read_manifest(run_dir / "manifests" / "manifest.json")
+    return SimpleNamespace(page=read_page(run_dir, folder), counts=manifest.uncertain)
+
+
+def _read_matches(run_dir):
+    return read_table(sorted((run_dir / "matches").glob("*.parquet")), MATCHES).to_pylist()
+
+
+def test_pairs_that_decide_an_images_fate_are_shown(uncertain_page):
+    counts, page = uncertain_page.counts, uncertain_page.page
+    assert counts.num_decisive > 0
+    assert counts.describe() in page.text
+    alts = [image["alt"] for image in page.images if "agreeing points" in image["alt"]]
+    pairs = [alt for alt in alts if alt.startswith("Images ")]
+    assert len(pairs) == min(counts.num_decisive, 12)
+    assert "otherwise: drop" in page.text
+
+
+def test_a_run_without_decisive_pairs_says_how_many_are_uncertain(job, page):
+    assert job.manifest.uncertain.num_decisive == 0
+    assert job.manifest.uncertain.describe() in page.text
+    assert not any(image["alt"].startswith("Images ") for image in page.images)

@@ -7,10 +7,11 @@ from stage_runs import Run, read_outputs
 from tiny_run import draw_view, encode_jpeg
 
 from manifests.feature_store import FeatureStore
+from pipelines.embedders import CODEBOOK, open_vlad
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import DescriptorStore, matrix_path
-from pipelines.stages.embed import CODEBOOK, _StoredImage, open_vlad
+from pipelines.stages.embed import _StoredImage
 
 
 @pytest.fixture(scope="module")

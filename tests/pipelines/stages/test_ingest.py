@@ -6,14 +6,13 @@ from drawn_images import encode, make_texture
 from gldv2_layout import LINK, image_id, write_lists, write_shard
 from stage_runs import Run
 
-from curation.images import decode_image
+from curation.images import decode_luma
 from curation.perceptual_hash import perceptual_hash
 from curation.shards import ShardError
 from manifests.gldv2_csv import Gldv2CsvError, member_path, write_train_clean_csv
 from pipelines.in_flight import record_crash
 from pipelines.markers import CRASHES_SUFFIX
 from pipelines.run_config import RunConfig
-from pipelines.units import UnitStatus
 
 GOOD = encode(make_texture(1), "JPEG")
 A, B, C, D = (image_id(number) for number in range(1, 5))
@@ -52,7 +51,7 @@ def test_a_good_image_gets_everything_there_is_to_know(tmp_path):
     row = run.rows("images")[1]
     stored = (tmp_path / "gldv2" / row["shard"]).read_bytes()
     assert stored[row["offset"] : row["offset"] + row["num_bytes"]] == GOOD
-    pixels = decode_image(GOOD).pixels
+    pixels = decode_luma(GOOD).pixels
     assert row == {
         "image_id": B,
         "landmark_id": 12,
@@ -175,37 +174,6 @@ def test_every_member_has_one_row_and_the_counts_say_so(tmp_path):
     assert scanned.counts == {"files": 4, "unreadable": 2}
     assert joined.counts == {"images": 4, "usable": 1, "missing": 0}
     assert [row["member"] for row in run.rows("images")] == [name for name, _ in members]
-
-
-def test_a_wrong_checksum_fails_its_shard_only_and_says_what_to_do(tmp_path):
-    run = _run(
-        tmp_path,
-        {"images_000": [(member_path(A), GOOD)], "images_001": [(member_path(B), GOOD)]},
-    )
-    tar = tmp_path / "gldv2/train/images_001.tar"
-    expected = hashlib.md5(tar.read_bytes()).hexdigest()
-    tar.write_bytes(tar.read_bytes().replace(GOOD[40:60], bytes(20)))
-    found = hashlib.md5(tar.read_bytes()).hexdigest()
-    assert found != expected
-    reports = run.do("ingest.scan")
-    assert reports["images_000"].status is UnitStatus.DONE
-    md5_file = tmp_path / "gldv2/md5sum/train/md5.images_001.txt"
-    assert reports["images_001"].error.splitlines()[0] == (
-        f"ShardError: {tar}: its MD5 is {found}, {md5_file} says {expected}; fetch the shard again"
-    )
-    write_shard(tmp_path / "gldv2", "images_001", [(member_path(B), GOOD)])
-    assert list(run.do("ingest.scan")) == ["images_001"]
-    assert run.waiting("ingest.scan") == []
-
-
-def test_a_missing_checksum_fails_its_shard_unless_none_is_asked_for(tmp_path):
-    shards = {"images_000": [(member_path(A), GOOD)]}
-    run = _run(tmp_path, shards)
-    (tmp_path / "gldv2/md5sum/train/md5.images_000.txt").unlink()
-    assert "md5.images_000.txt: not readable" in run.do("ingest.scan")["images_000"].error
-    source = run.config.source.model_copy(update={"check_md5": False})
-    lax = Run(run.config.model_copy(update={"source": source}), run.run_dir)
-    assert lax.do("ingest.scan")["images_000"].status is UnitStatus.DONE
 
 
 def test_an_image_that_stopped_workers_is_recorded_and_left_alone(tmp_path):

@@ -132,6 +132,34 @@ def test_no_pair_is_skipped_unless_asked(embedded):
     assert {report.counts["skipped"] for report in run.do("verify").values()} == {0}
 
 
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory):
+    """A class of two views and four pictures of other things."""
+    folder = tmp_path_factory.mktemp("strangers")
+    pictures = [draw_view(1, 0), draw_view(1, 1), *(draw_wall(seed) for seed in range(60, 64))]
+    write_classes(folder / "gldv2", {7: [encode_jpeg(p) for p in pictures]}, "images_000")
+    run = Run(_config(folder / "gldv2"), folder / "run")
+    run.finish("embed")
+    return run
+
+
+@pytest.mark.parametrize("name", ["max_failures_per_image", "max_failures_per_component"])
+def test_a_budget_gives_up_pairs_and_counts_them(strangers, name):
+    whole = dict(_by_pair(_verify(strangers)))
+    run = Run(_config(strangers.config.source.root, budget={name: 1}), strangers.run_dir)
+    counts = [report.counts for report in run.do("verify").values()]
+    kept = _by_pair(run)
+    assert 0 < sum(c["over_budget"] for c in counts) == len(whole) - len(kept)
+    assert {c["skipped"] for c in counts} == {0}
+    assert all(whole[pair] == row for pair, row in kept)
+
+
+def test_a_budget_that_is_never_spent_changes_no_byte(embedded):
+    before = read_outputs(_verify(embedded).run_dir)
+    run = _verify(embedded, budget={"max_failures_per_image": 50})
+    assert read_outputs(run.run_dir) == before
+
+
 def test_every_pair_has_a_reason_and_the_counts_say_how_many(embedded):
     run = _verify(embedded)
     verify = run.step("verify")

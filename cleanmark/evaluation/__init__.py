@@ -1,0 +1,1 @@
+"""The verb `evaluate`: sets and embedders opened, evaluated, and written down."""

@@ -1,0 +1,141 @@
+"""Verification with neighbours that something else finds, for many pairs at a time: a GPU.
+
+All decisions are those of `curation.verification`. Only the search for nearest neighbours is taken
+out of it, which is nearly all of the work, and done for a batch of pairs at once.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.correspondences import Correspondences, MatchableFeatures
+from curation.kernels.neighbour_search import select_matches
+from curation.verification import (
+    MatchRequest,
+    Verification,
+    VerificationSettings,
+    ask_for_matches,
+)
+from manifests.features import LocalFeatures
+
+Descriptors = NDArray[np.uint8]
+Integers = NDArray[np.int32]
+
+_MIN_COLUMNS = 2
+
+
+class FoundNeighbours(Protocol):
+    """Nearest neighbours both ways between n rows and m columns; of equally near the first."""
+
+    @property
+    def nearest(self) -> Integers:
+        """For every row its nearest column, int32 (n,)."""
+
+    @property
+    def squared(self) -> Integers:
+        """Squared distance to it, int32 (n,)."""
+
+    @property
+    def second_squared(self) -> Integers:
+        """Squared distance to the second nearest, int32 (n,)."""
+
+    @property
+    def nearest_row(self) -> Integers:
+        """For every column its nearest row, int32 (m,)."""
+
+
+@dataclass(frozen=True)
+class NeighbourFinder:
+    """What finds neighbours for many pairs at once.
+
+    Attributes:
+        find: from pairs of rows, uint8 (n, 128), and columns, uint8 (m, 128), with a row and two
+            columns at least, to the neighbours of each pair.
+        batch_size: pairs it is given at a time.
+    """
+
+    find: Callable[[Sequence[tuple[Descriptors, Descriptors]]], Sequence[FoundNeighbours]]
+    batch_size: int
+
+
+def verify_in_batches(
+    query: LocalFeatures,
+    candidates: Iterable[LocalFeatures],
+    settings: VerificationSettings,
+    finder: NeighbourFinder,
+) -> Iterator[Verification]:
+    """The answers of `curation.verification.verify_one_to_many`, found in batches.
+
+    Args:
+        query: features of one image.
+        candidates: features of the others; a batch of them is taken at a time.
+        settings: thresholds.
+        finder: finds the neighbours.
+    """
+    prepared = MatchableFeatures(query)
+    rest = iter(candidates)
+    while batch := list(islice(rest, finder.batch_size)):
+        dialogues = [
+            ask_for_matches(prepared, MatchableFeatures(candidate), settings) for candidate in batch
+        ]
+        yield from _answer_all(dialogues, settings.max_ratio, finder)
+
+
+_Dialogue = Generator[MatchRequest, Correspondences, Verification]
+
+
+def _answer_all(
+    dialogues: Sequence[_Dialogue], max_ratio: float, finder: NeighbourFinder
+) -> list[Verification]:
+    """Give the pairs the matches they ask for, all at once, until none asks any more."""
+    states = [_go_on(dialogue, None) for dialogue in dialogues]
+    while asking := {n: s for n, s in enumerate(states) if isinstance(s, MatchRequest)}:
+        answers = _match(list(asking.values()), max_ratio, finder)
+        for number, matches in zip(asking, answers, strict=True):
+            states[number] = _go_on(dialogues[number], matches)
+    return [state for state in states if isinstance(state, Verification)]
+
+
+def _go_on(dialogue: _Dialogue, matches: Correspondences | None) -> MatchRequest | Verification:
+    try:
+        return next(dialogue) if matches is None else dialogue.send(matches)
+    except StopIteration as end:
+        verification: Verification = end.value
+        return verification
+
+
+def _match(
+    requests: Sequence[MatchRequest], max_ratio: float, finder: NeighbourFinder
+) -> list[Correspondences]:
+    can_match = [request.num_a > 0 and request.num_b >= _MIN_COLUMNS for request in requests]
+    pairs = [
+        (r.a.features.descriptors[: r.num_a], r.b.features.descriptors[: r.num_b])
+        for r, can in zip(requests, can_match, strict=True)
+        if can
+    ]
+    found = iter(finder.find(pairs) if pairs else ())
+    return [
+        _select(next(found), request, max_ratio) if can else _no_matches()
+        for request, can in zip(requests, can_match, strict=True)
+    ]
+
+
+def _select(found: FoundNeighbours, request: MatchRequest, max_ratio: float) -> Correspondences:
+    selected = select_matches(
+        found.nearest,
+        found.squared,
+        found.second_squared,
+        found.nearest_row,
+        request.a.geometry_codes,
+        request.b.geometry_codes,
+        max_ratio**2,
+    )
+    return Correspondences(*selected)
+
+
+def _no_matches() -> Correspondences:
+    return Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))

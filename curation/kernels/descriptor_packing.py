@@ -1,0 +1,97 @@
+"""What the search derives from the descriptors of one image: lengths, and the packed layout."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.kernels.compilation import compile_on_first_call, freeze
+from curation.kernels.dot_products import CODE_BITS, DESCRIPTOR_BYTES, LOWEST
+from curation.kernels.processor import DotProductKernel
+
+Descriptors = NDArray[np.uint8]
+Integers = NDArray[np.int32]
+Words = NDArray[np.uint32]
+
+LARGEST_VALUE = 127
+"""The largest value of a descriptor: seven bits never saturate in any product."""
+
+_NUM_CODES = 1 << CODE_BITS
+_HIGH_BITS = 0x80808080
+_HIGH_BITS_OF_EIGHT = 0x8080808080808080
+_ONE_PER_BYTE = 0x01010101
+
+
+def measure(descriptors: Descriptors) -> tuple[Integers, Integers]:
+    """Squared lengths and sums of descriptors (n, 128), both int32 (n,).
+
+    Raises:
+        ValueError: a value is above 127.
+    """
+    squared, sums, has_seven_bits = _measure(freeze(descriptors))
+    if not has_seven_bits:
+        raise ValueError(
+            f"a descriptor has values above {LARGEST_VALUE}: quantise to seven bits before matching"
+        )
+    return squared, sums
+
+
+def pack(
+    descriptors: Descriptors, squared_norms: Integers, kernel: DotProductKernel
+) -> tuple[Words, Integers]:
+    """Arrange descriptors (m, 128) as columns of a kernel.
+
+    Returns:
+        Words of four values each, uint32 (num_tiles, 32, num_columns), and the columns' codes,
+        int32 (num_tiles * num_columns,), as `compile_comparison` takes them.
+    """
+    words = freeze(descriptors.view(np.uint32))
+    bias = kernel.column_bias * _ONE_PER_BYTE
+    return _pack(words, squared_norms, kernel.num_lanes, kernel.num_columns, bias)
+
+
+@compile_on_first_call
+def _measure(descriptors: Descriptors) -> tuple[Integers, Integers, bool]:
+    """Squared lengths, sums, and whether all values have seven bits."""
+    squared = np.empty(len(descriptors), np.int32)
+    sums = np.empty(len(descriptors), np.int32)
+    for i in range(len(descriptors)):
+        row = descriptors[i]
+        # Numba counts in 64 bits unless told at every step; 32 make use of whole registers.
+        total, total_squared = np.int32(0), np.int32(0)
+        for k in range(DESCRIPTOR_BYTES):
+            total = np.int32(total + np.int32(row[k]))
+        for k in range(DESCRIPTOR_BYTES):
+            value = np.int32(row[k])
+            total_squared = np.int32(total_squared + np.int32(value * value))
+        squared[i], sums[i] = total_squared, total
+    return squared, sums, _has_seven_bits(descriptors.ravel())
+
+
+@compile_on_first_call
+def _has_seven_bits(values: Descriptors) -> bool:
+    bits = np.uint64(0)
+    words = values.view(np.uint64)
+    for k in range(len(words)):
+        bits |= words[k]
+    return bool(bits & np.uint64(_HIGH_BITS_OF_EIGHT) == 0)
+
+
+@compile_on_first_call
+def _pack(
+    words: Words, squared_norms: Integers, num_lanes: int, width: int, bias: int
+) -> tuple[Words, Integers]:
+    count, num_words = words.shape
+    num_tiles = (count + width - 1) // width
+    high_bits, taken = np.uint32(_HIGH_BITS), np.uint32(bias)
+    # Columns that are not there are zeros.
+    data = np.full((num_tiles, num_words, width), (high_bits - taken) ^ high_bits, np.uint32)
+    codes = np.full(num_tiles * width, LOWEST, np.int32)
+    for group in range((count + num_lanes - 1) // num_lanes):
+        first = group * num_lanes
+        tile = first // width
+        for j in range(first, min(first + num_lanes, count)):
+            for k in range(num_words):
+                # Byte by byte, without borrowing from the neighbour.
+                data[tile, k, j - tile * width] = ((words[j, k] | high_bits) - taken) ^ high_bits
+            # A lane meets its columns in ascending order; codes fall, so that the first one wins.
+            codes[j] = _NUM_CODES - 1 - group - squared_norms[j] * _NUM_CODES
+    return data, codes

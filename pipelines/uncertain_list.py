@@ -1,0 +1,90 @@
+"""The uncertain pairs of a run: counts for the manifest, and the list for people."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from manifests.arrow_schemas import UNCERTAIN_PAIRS
+from manifests.atomic import write_text
+from manifests.manifest_json import UncertainPairs
+from manifests.parquet_io import read_table
+from pipelines.markers import output_digests
+from pipelines.run_folder import table_parts
+from pipelines.stages.uncertain import ListUncertain, is_decisive, rank_by_interest
+
+_HEADER = (
+    "landmark_id", "landmark_name", "image_id_a", "image_id_b", "num_inliers", "verdict",
+    "opposite_verdict_would",
+)  # fmt: skip
+
+_Row = dict[str, Any]
+
+
+def has_uncertain_pairs(run_dir: Path) -> bool:
+    """Whether the run has listed its uncertain pairs, be there any or none."""
+    return bool(output_digests(run_dir, ListUncertain.name))
+
+
+def count_uncertain_pairs(step: ListUncertain) -> UncertainPairs | None:
+    """The counts of the pairs that a step has listed; None if it was left out."""
+    if not has_uncertain_pairs(step.run_dir):
+        return None
+    band = step.find_band()
+    num_pairs = num_decisive = num_untried = 0
+    for rows in _read_parts(step.run_dir):
+        num_pairs += len(rows)
+        num_decisive += sum(map(is_decisive, rows))
+        num_untried += sum(row["decides_a"] is None for row in rows)
+    return UncertainPairs(
+        lowest_inliers=band.lowest,
+        highest_inliers=band.highest,
+        num_pairs=num_pairs,
+        num_decisive=num_decisive,
+        num_untried=num_untried,
+    )
+
+
+def list_decisive_pairs(run_dir: Path, threshold: int) -> list[_Row]:
+    """Rows of the table `uncertain_pairs` that decide an image's fate, the most uncertain first.
+
+    Args:
+        run_dir: the run folder.
+        threshold: inliers that the cleaning asks for.
+    """
+    if not has_uncertain_pairs(run_dir):
+        return []
+    rows = [row for part in _read_parts(run_dir) for row in part if is_decisive(row)]
+    return sorted(rows, key=partial(rank_by_interest, threshold))
+
+
+def write_decisive_pairs(
+    path: Path, run_dir: Path, threshold: int, landmark_names: Mapping[int, str]
+) -> None:
+    """Write the list of decisive pairs for people, as CSV."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for row in list_decisive_pairs(run_dir, threshold):
+        cells = {
+            **row,
+            "landmark_name": landmark_names.get(row["landmark_id"], ""),
+            "opposite_verdict_would": describe_stake(row),
+        }
+        writer.writerow(cells[name] for name in _HEADER)
+    write_text(path, stream.getvalue())
+
+
+def describe_stake(row: _Row) -> str:
+    """What the opposite verdict would do, such as `drop A, keep B`."""
+    sides = [side for side in "ab" if row[f"decides_{side}"]]
+    return ", ".join(
+        f"{'drop' if row[f'kept_{side}'] else 'keep'} {side.upper()}" for side in sides
+    )
+
+
+def _read_parts(run_dir: Path) -> Iterator[list[_Row]]:
+    for part in table_parts(run_dir, ListUncertain.name):
+        yield read_table(part, UNCERTAIN_PAIRS).to_pylist()

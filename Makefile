@@ -17,7 +17,7 @@ setup: $(INSTALLED)  ## make .venv with everything in the versions of constraint
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[cloud,dev,postgres,review,train]'
+		--constraint constraints.txt --editable '.[cloud,dev,exports,postgres,review,train]'
 	touch $@
 
 demo: $(INSTALLED)  ## the whole job on an embedded miniature data set, into demo/

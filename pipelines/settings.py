@@ -59,7 +59,8 @@ class SourceSettings(StrictModel):
     restrict_to: Path | None = None
     """A list in the form of train_clean.csv; images that it does not name are left out."""
     check_md5: bool = True
-    """Compare every shard with its published checksum before it is read."""
+    """Compare every shard with its published checksum before it is read, unless the ledger of a
+    fetch vouches for the file as it is."""
     fetch: SourceFetchSettings | None = None
 
 

@@ -41,7 +41,8 @@ def save_as_jpeg(picture: Picture) -> Picture:
     """What is left of a picture that was saved as every photograph is."""
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     data = cv2.imencode(".jpg", picture[:, :, ::-1], options)[1]
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1], np.uint8)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[:, :, ::-1])
 
 
 def burn_date_stamp(picture: Picture, number: int) -> Picture:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from manifests.input_error import InputError
+
 Box = tuple[float, float, float, float]
 _Value = TypeVar("_Value", bound=Hashable)
 
 
-class GroundTruthError(ValueError):
+class GroundTruthError(InputError):
     """A ground-truth file is missing, unsafe or inconsistent, or an image of it is missing."""
 
 

@@ -71,7 +71,7 @@ def project(descriptors: Descriptors, settings: ProjectionSettings) -> NDArray[n
     if settings.method == "pca" or len(values) < _MIN_POINTS_FOR_TSNE:
         return _take_principal_components(values)
     # Here, because it takes seconds to load.
-    from sklearn.manifold import TSNE  # type: ignore[import-untyped]
+    from sklearn.manifold import TSNE
 
     projector = TSNE(
         perplexity=min(_MAX_PERPLEXITY, (len(values) - 1) / 3),

@@ -1,7 +1,7 @@
 """Losses that compare each image with learned weights of the classes."""
 
 import torch
-from pytorch_metric_learning import losses  # type: ignore[import-untyped]
+from pytorch_metric_learning import losses
 from torch import Tensor
 from torch.nn import functional
 

@@ -5,7 +5,7 @@ Their memory grows with the square of the batch (contrastive, multi-similarity) 
 batch of 128, 25 MB for each matrix of them, and 64 times as many in one of 512.
 """
 
-from pytorch_metric_learning import distances, losses, miners, reducers  # type: ignore[import-untyped]
+from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import Tensor, nn
 
 from training.losses.objective import Objective

@@ -30,12 +30,12 @@ def unit(angles_degrees):
 
 def test_average_precision_of_vectors_placed_by_hand():
     # Classes 0 and 1 on a circle; the image of class 2 is alone and no query.
-    descriptors = unit([0, 10, 25, 40, 90])
+    descriptors = unit([0, 10, 24, 40, 90])
     labels = np.array([0, 0, 1, 1, 2])
     scores = compute_average_precisions(descriptors, labels)
-    # The third finds the second, the fourth (equally far away, but later), and so on.
-    trapezoid_at_rank_1 = (0.0 + 1 / 2) / 2
-    assert scores.tolist() == pytest.approx([1.0, 1.0, trapezoid_at_rank_1, 1.0])
+    # The third is nearer to the second, of another class, than to the fourth.
+    trapezoid_at_second_place = (0 / 1 + 1 / 2) / 2
+    assert scores.tolist() == pytest.approx([1.0, 1.0, trapezoid_at_second_place, 1.0])
 
 
 @given(st.integers(0, 1000))

@@ -17,7 +17,7 @@ from curation.verification import CascadeSettings, VerificationSettings, verify_
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 
-NUM_FEATURES = (256, 384, 512, 640)
+NUM_FEATURES = (256, 320, 384, 512)
 MIN_CONSISTENT = (3, 4, 5)
 
 
@@ -58,7 +58,9 @@ def _list_settings() -> dict[str, VerificationSettings]:
     settings = {"exact": VerificationSettings(cascade=CascadeSettings(mode="exact"))}
     for num_features in NUM_FEATURES:
         for min_consistent in MIN_CONSISTENT:
-            cascade = CascadeSettings(num_features=num_features, min_consistent=min_consistent)
+            cascade = CascadeSettings(
+                num_features=num_features, share=0.0, min_consistent=min_consistent
+            )
             name = f"{num_features} features, {min_consistent} consistent"
             settings[name] = VerificationSettings(cascade=cascade)
     return settings

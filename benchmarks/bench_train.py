@@ -35,16 +35,19 @@ class StepTimer:
         self.times: list[float] = []
         self.wait_shares: list[float] = []
 
-    def start(self, plan: TrainingPlan) -> None:
+    def start(self, plan: TrainingPlan) -> None:  # noqa: ARG002  (the protocol's)
+        """The first step begins."""
         self.times.append(_now())
 
     def see_images(self, step: int, images: torch.Tensor) -> None:
         """Not timed."""
 
-    def advance(self, step: int) -> None:
+    def advance(self, step: int) -> None:  # noqa: ARG002  (the protocol's)
+        """A step is over."""
         self.times.append(_now())
 
     def report(self, report: StepReport) -> None:
+        """Some steps are over."""
         self.wait_shares.append(report.wait_share)
 
     def end_epoch(self, result: EpochResult) -> None:
@@ -53,7 +56,9 @@ class StepTimer:
 
 def main() -> None:
     arguments = _parse_arguments()
-    recipe = load_recipe(arguments.config, [*arguments.overrides, "epochs=1"])
+    recipe = load_recipe(
+        arguments.config, [*arguments.overrides, "epochs=1", "learning_rate.warmup_epochs=0"]
+    )
     with joined_world(recipe.device) as world:
         summary = measure(recipe, world, arguments.repeats, arguments.peak_tflops)
     json.dump(summary, sys.stdout, indent=2)

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
 from multiprocessing import get_context
@@ -38,6 +39,8 @@ from manifests.rows import PairVerdict
 SLOW_METHODS = {"delf_script_affine_ransac": 24}
 """Pairs of each kind that a method of half a second per pair is put to, at most."""
 CROSS_PAIRS = 300
+ALWAYS = ("ours", "ours_exact", "flann_ratio_ransac", "torch_mutual_magsac")
+PAIRS_PER_TURN = 40
 PREVALENCE = 0.3
 PAIRS_ON_TWO_CORES = 60
 REDUCED_DIMENSIONS = 40
@@ -51,6 +54,10 @@ def main() -> None:
     arguments = _parse_arguments()
     sift = SiftSettings(long_side_px=arguments.long_side, max_features=arguments.features)
     _use_one_thread()
+    methods, missing = list_methods()
+    methods = {
+        name: m for name, m in methods.items() if name in {*ALWAYS, *(arguments.methods or methods)}
+    }
     photos = load_photos(arguments.photos)
     described = _describe(photos, sift)
     num_cross = CROSS_PAIRS if arguments.cross_pairs == "all" else int(arguments.cross_pairs)
@@ -58,7 +65,9 @@ def main() -> None:
     every = -(-len(true_pairs) // arguments.true_pairs)
     groups = {"true": true_pairs[::every], "cross": sample_cross_pairs(photos, num_cross)}
     with threadpool_limits(1):
-        rows = {name: _verify_interleaved(described, pairs) for name, pairs in groups.items()}
+        rows = {
+            name: _verify_interleaved(described, pairs, methods) for name, pairs in groups.items()
+        }
     summary = {
         "processor": llvm.get_host_cpu_name(),
         "num_photos": len(photos),
@@ -67,13 +76,13 @@ def main() -> None:
         "mean_features": round(float(np.mean([len(photo.ours) for photo in described])), 1),
         "num_pairs": {name: len(pairs) for name, pairs in groups.items()},
         "min_inliers": MIN_INLIERS,
-        "missing": list_methods()[1],
-        "methods": {name: _summarise(name, rows) for name in list_methods()[0]},
+        "missing": missing,
+        "methods": {name: _summarise(name, rows) for name in methods},
         "true_pairs_by_who_verifies_them": _count_agreement(rows["true"]),
         "share_of_peak": _measure_share_of_peak(described, groups, rows),
     }
     if arguments.two_cores:
-        summary["two_processes_at_once"] = _run_two_processes(described, groups)
+        summary["two_processes_at_once"] = _run_two_processes(described, groups, [*methods])
     if arguments.cross_pairs == "all":
         summary["every_cross_class_pair"] = _explain_accepts(photos, described)
     summary["goals"] = judge_goals(summary)
@@ -94,6 +103,9 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--features", type=int, default=SiftSettings().max_features)
     parser.add_argument("--long-side", type=int, default=SiftSettings().long_side_px)
+    parser.add_argument(
+        "--methods", nargs="+", help="these beside ours, the script and torch; default: all"
+    )
     parser.add_argument("--two-cores", action="store_true", help="also two processes at once")
     return parser.parse_args()
 
@@ -135,33 +147,41 @@ def _root_sift(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _verify_interleaved(
-    described: list[DescribedPhoto], pairs: list[Pair], methods: dict[str, Method] | None = None
+    described: list[DescribedPhoto], pairs: list[Pair], methods: dict[str, Method]
 ) -> Rows:
     """Put every pair to every method, all pairs of one photograph at a time.
 
-    The methods take turns after each photograph, so that a drift of the machine meets all alike
-    and none finds its caches emptied by another at every pair.
+    The methods take turns after a few dozen pairs, so that a drift of the machine meets all alike,
+    and each begins its turn with a pair that is not timed, so that none finds the caches as
+    another left them.
     """
-    methods = list_methods()[0] if methods is None else methods
-    for verify in methods.values():
-        verify(described[0], described[:2])  # compiles
     rows: Rows = [{} for _ in pairs]
-    for query, numbered in groupby(range(len(pairs)), key=lambda number: pairs[number][0]):
-        numbers = list(numbered)
-        others = [described[pairs[number][1]] for number in numbers]
+    for turn in _cut_into_turns(pairs):
         for name, verify in methods.items():
-            most = SLOW_METHODS.get(name, len(pairs))
-            asked = [number for number in numbers if number % -(-len(pairs) // most) == 0]
-            if len(asked) < len(numbers):
-                others_asked = [described[pairs[number][1]] for number in asked]
-            else:
-                asked, others_asked = numbers, others
-            started = time.process_time()
-            answers = verify(described[query], others_asked)
-            seconds = (time.process_time() - started) / max(len(asked), 1)
-            for number, answer in zip(asked, answers, strict=True):
-                rows[number][name] = answer, seconds
+            every = -(-len(pairs) // SLOW_METHODS.get(name, len(pairs)))
+            asked = [[number for number in numbers if number % every == 0] for numbers in turn]
+            first_a, first_b = pairs[turn[0][0]]
+            verify(described[first_a], [described[first_b]])
+            for numbers in filter(None, asked):
+                others = [described[pairs[number][1]] for number in numbers]
+                started = time.process_time()
+                answers = verify(described[pairs[numbers[0]][0]], others)
+                seconds = (time.process_time() - started) / len(numbers)
+                for number, answer in zip(numbers, answers, strict=True):
+                    rows[number][name] = answer, seconds
     return rows
+
+
+def _cut_into_turns(pairs: list[Pair]) -> Iterator[list[list[int]]]:
+    """Numbers of pairs, grouped by the first photograph, in turns of at least `PAIRS_PER_TURN`."""
+    turn: list[list[int]] = []
+    for _, numbers in groupby(range(len(pairs)), key=lambda number: pairs[number][0]):
+        turn.append(list(numbers))
+        if sum(map(len, turn)) >= PAIRS_PER_TURN:
+            yield turn
+            turn = []
+    if turn:
+        yield turn
 
 
 def _summarise(method: str, groups: dict[str, Rows]) -> dict[str, Any]:
@@ -243,12 +263,12 @@ def _measure_share_of_peak(
 
 
 def _run_two_processes(
-    described: list[DescribedPhoto], groups: dict[str, list[Pair]]
+    described: list[DescribedPhoto], groups: dict[str, list[Pair]], names: list[str]
 ) -> dict[str, Any]:
     """The same pairs in two processes at once: pairs a second of both together."""
     some = {kind: pairs[:: -(-len(pairs) // PAIRS_ON_TWO_CORES)] for kind, pairs in groups.items()}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        both = list(pool.map(_measure_alone, [described] * 2, [some] * 2))
+        both = list(pool.map(_measure_alone, [described] * 2, [some] * 2, [names] * 2))
     return {
         name: {
             kind: round(sum(one[name]["pairs_per_cpu_second"][kind] for one in both), 1)
@@ -260,11 +280,12 @@ def _run_two_processes(
 
 
 def _measure_alone(
-    described: list[DescribedPhoto], groups: dict[str, list[Pair]]
+    described: list[DescribedPhoto], groups: dict[str, list[Pair]], names: list[str]
 ) -> dict[str, dict[str, Any]]:
     _use_one_thread()
     with threadpool_limits(1):
-        methods = {name: m for name, m in list_methods()[0].items() if name not in SLOW_METHODS}
+        all_methods, _ = list_methods()
+        methods = {name: all_methods[name] for name in names if name not in SLOW_METHODS}
         rows = {
             kind: _verify_interleaved(described, pairs, methods) for kind, pairs in groups.items()
         }

@@ -10,8 +10,8 @@ compares the mAP of the queries whose landmarks overlap, and of the others.
 import argparse
 import json
 import multiprocessing
-import resource
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -26,8 +26,11 @@ from leak_world import World, WorldSize, choose_training_classes, draw_world
 WORLD_SEED = 20
 
 
-def run_seed(world: World, size: TrainingSize, seed: int) -> dict[str, dict[str, Scores]]:
-    """Train and evaluate on every training set with one seed."""
+def run_seed(
+    world: World, size: TrainingSize, seed: int
+) -> tuple[dict[str, dict[str, Scores]], float]:
+    """Train and evaluate on every training set with one seed; scores and processor seconds."""
+    begun = time.process_time()
     scores = {}
     for name, classes in choose_training_classes(world, seed).items():
         images = [pixels for landmark in classes for pixels in world.train[landmark]]
@@ -39,7 +42,7 @@ def run_seed(world: World, size: TrainingSize, seed: int) -> dict[str, dict[str,
             kind: round(100 * float(values.mean()), 1) for kind, values in scores[name].items()
         }
         print(f"seed {seed}, {name}, {len(classes)} classes: mAP {means}", file=sys.stderr)
-    return scores
+    return scores, time.process_time() - begun
 
 
 def stack_seeds(runs: list[dict[str, dict[str, Scores]]]) -> dict[str, dict[str, Scores]]:
@@ -53,12 +56,6 @@ def stack_seeds(runs: list[dict[str, dict[str, Scores]]]) -> dict[str, dict[str,
 def use_one_thread() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-
-
-def measure_cpu_seconds() -> float:
-    """Processor time of this process and of those that it has waited for."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def main() -> None:
@@ -75,11 +72,12 @@ def main() -> None:
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(arguments.workers, context, use_one_thread) as pool:
         runs = list(pool.map(partial(run_seed, world, training_size), range(arguments.seeds)))
+    scores = stack_seeds([scores for scores, _ in runs])
     report = {
         "world": {**asdict(world_size), "seed": WORLD_SEED},
         "training": {**asdict(training_size), "seeds": list(range(arguments.seeds))},
-        "comparisons": compare_all(stack_seeds(runs)),
-        "cpu_seconds": round(measure_cpu_seconds()),
+        "comparisons": compare_all(scores),
+        "cpu_seconds": round(time.process_time() + sum(seconds for _, seconds in runs)),
     }
     print(json.dumps(report, indent=1))
 

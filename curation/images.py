@@ -60,8 +60,8 @@ class DecodedImage:
     """An image as it is meant to be seen.
 
     Attributes:
-        pixels: uint8 (height, width, 3), RGB, upright, contiguous; from `decode_grey` and
-            `decode_luma` uint8 (height, width).
+        pixels: uint8 (height, width, 3), RGB, upright, contiguous; from `decode_luma`
+            uint8 (height, width).
         exif_orientation: 1 to 8 as found in the file; None if there is none or another value.
         format: what the bytes are, whatever the name says: JPEG, PNG, GIF or WEBP.
         note: which conversion the pixels went through; None for plain 8-bit RGB.
@@ -98,18 +98,6 @@ def decode_image(
         ValueError: nothing of the crop lies inside the image.
     """
     return _decode(data, _read_rgb, crop_px, min_short_side_px, max_pixels)
-
-
-def decode_grey(data: bytes) -> DecodedImage:
-    """Like `decode_image` followed by `to_grey`, without making the colours in between.
-
-    Returns:
-        The image with pixels uint8 (height, width).
-
-    Raises:
-        ImageError: as `decode_image` does.
-    """
-    return _decode(data, _read_grey, None, MIN_SHORT_SIDE_PX, MAX_PIXELS)
 
 
 def decode_luma(data: bytes) -> DecodedImage:

@@ -29,6 +29,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from pipelines.allocator import keep_freed_memory
 from pipelines.in_flight import read_in_flight
 from pipelines.markers import IN_FLIGHT_SUFFIX
 from pipelines.run_unit import run_unit
@@ -161,6 +162,7 @@ class Child:
 def _serve(stage: Stage, run_dir: Path, pipe: "Connection[Report | None, Unit]") -> None:
     """Run in the worker: one unit after the other, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the driver decides
+    keep_freed_memory()
     units: queue.SimpleQueue[Unit] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, units), daemon=True).start()
     pipe.send(None)

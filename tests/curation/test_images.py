@@ -17,7 +17,6 @@ from drawn_images import (
     YELLOW,
     encode,
     four_corners,
-    make_exif,
     make_texture,
     read_corners,
 )
@@ -25,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from curation.images import ImageError, decode_grey, decode_image, to_grey
+from curation.images import ImageError, decode_image
 from curation.shards import image_id_of, list_members, open_shard
 from manifests.rows import ImageStatus
 
@@ -234,18 +233,6 @@ def test_real_photographs_decode_except_those_known_as_broken(photos_root):
     assert found == {
         image_id: words.get(planted, ImageStatus.OK) for image_id, planted in truth.items()
     }
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "RGBA", "I;16"])
-@pytest.mark.parametrize("orientation", [1, 3, 6])
-def test_grey_is_the_grey_of_the_colours(mode, orientation):
-    file_format = "JPEG" if mode in ("RGB", "L", "CMYK") else "PNG"
-    image = make_texture(3).convert(mode) if mode != "I;16" else Image.new(mode, (96, 64), 9000)
-    data = encode(image, file_format, exif=make_exif(orientation))
-    grey, colour = decode_grey(data), decode_image(data)
-    np.testing.assert_array_equal(grey.pixels, to_grey(colour.pixels))
-    assert (grey.exif_orientation, grey.note) == (colour.exif_orientation, colour.note)
-    assert grey.pixels.flags["C_CONTIGUOUS"]
 
 
 def test_an_image_larger_than_the_memory_that_pillow_shares():

@@ -1,16 +1,18 @@
 """What is learned on some classes helps to retrieve others that were never seen."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from command_line import run_cleanmark
-from drawn_manifest import draw_view
 
+from networks.checkpoints import load_checkpoint
 from networks.retrieval_network import RetrievalNetwork
 from training.loop.distributed import World
 from training.loop.loading import make_validation_loader
 from training.loop.trainer import train
-from training.loop.validation import compute_average_precisions, validate
+from training.loop.validation import validate
 from training.losses import LossSettings, make_objective
 from training.manifest_images import ManifestImages, read_split
 from training.recipe import Recipe
@@ -62,11 +64,11 @@ def test_the_miniature_is_learned_and_helps_with_classes_never_seen(tmp_path, ca
     held_out = read_removed_classes(manifests)
     torch.manual_seed(recipe.seed)
     untrained = score(RetrievalNetwork(recipe.network_settings), held_out, recipe)
-    from networks.checkpoints import load_checkpoint
-
     trained = score(load_checkpoint(tmp_path / "trained" / "network.pt").build(), held_out, recipe)
     accuracy = result.history[-1].accuracy
     with capsys.disabled():
-        print(f"\naccuracy {accuracy:.3f}; mAP on unseen classes {untrained:.3f} -> {trained:.3f}")
+        sys.stdout.write(
+            f"\naccuracy {accuracy:.3f}; mAP on unseen classes {untrained:.3f} -> {trained:.3f}\n"
+        )
     assert accuracy > 10 / len(np.unique(read_split(manifests / "rgldv2_clean", "val").class_index))
     assert trained > untrained

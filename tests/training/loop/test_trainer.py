@@ -97,16 +97,16 @@ def test_stopped_and_gone_on_is_never_stopped_bit_for_bit(drawn, tmp_path, setti
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(drawn, tmp_path):
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class Killer(Watcher):
         def advance(self, step):
             if step == 3:
-                raise Killed
+                raise KilledError
 
     recipe = drawn.recipe(checkpoints={"every_steps": 2})
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(recipe, tmp_path / "parted", ALONE, [Killer()])
     _, watcher = run(recipe, tmp_path / "parted")
     assert watcher.plan.first_step == 2

@@ -28,4 +28,4 @@ def keep_freed_memory() -> bool:
         (_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD_BYTES),
         (_M_TRIM_THRESHOLD, _KEPT_BYTES),
     )
-    return all([tune(parameter, value) == 1 for parameter, value in settings])
+    return [tune(parameter, value) for parameter, value in settings] == [1, 1]

@@ -56,9 +56,8 @@ class StepTimer:
 
 def main() -> None:
     arguments = _parse_arguments()
-    recipe = load_recipe(
-        arguments.config, [*arguments.overrides, "epochs=1", "learning_rate.warmup_epochs=0"]
-    )
+    one_epoch = ["epochs=1", "learning_rate.warmup_epochs=0"]
+    recipe = load_recipe(arguments.config, [*arguments.overrides, *one_epoch])
     with joined_world(recipe.device) as world:
         summary = measure(recipe, world, arguments.repeats, arguments.peak_tflops)
     json.dump(summary, sys.stdout, indent=2)
@@ -84,6 +83,7 @@ def measure(
         "precision": recipe.precision,
         "num_workers": recipe.data.num_workers,
         "images_per_second": speed,
+        "all_runs": runs,
         "share_of_bare_loop": speed["ours"] / speed["bare"],
         "goal": GOAL,
         "share_waiting_for_images": statistics.mean(timer.wait_shares),

@@ -1,0 +1,1 @@
+"""Published splits in the formats of other programs."""

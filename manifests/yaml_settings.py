@@ -10,22 +10,26 @@ from pydantic import ValidationError
 from manifests.input_error import InputError
 
 
+class ConfigError(InputError):
+    """A configuration that cannot be used; the message names file, key and remedy."""
+
+
 def read_yaml_settings(path: Path) -> dict[str, Any]:
     """Read a YAML file of named sections.
 
     Raises:
-        InputError: the file is missing, no YAML, no mapping, or gives a key twice.
+        ConfigError: the file is missing, no YAML, no mapping, or gives a key twice.
     """
     try:
         content = _parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file of settings") from error
+        raise ConfigError(f"{path}: no such configuration file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as a file of settings: {error}") from error
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: not readable as a configuration file: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected named settings such as `seed: 0`, found {content!r}")
+        raise ConfigError(f"{path}: expected sections such as `source:`, found {content!r}")
     return content
 
 
@@ -33,30 +37,47 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     """Take `dotted.key=value` apart; the value is in YAML.
 
     Raises:
-        InputError: there is no key or no value, or the value is no YAML.
+        ConfigError: there is no key or no value, or the value is no YAML.
     """
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise InputError(f"--set {override}: expected dotted.key=value")
+        raise ConfigError(f"--set {override}: expected dotted.key=value")
     try:
         return tuple(key.split(".")), _parse_yaml(text)
-    except InputError as error:
-        raise InputError(f"--set {override}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"--set {override}: {error}") from error
 
 
 def put_value(content: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:  # noqa: ANN401
-    """Put a value where dotted keys lead, making sections on the way.
+    """Put a value where dotted keys lead, making sections on the way; items of lists by number.
 
     Raises:
-        InputError: the way leads through a plain value.
+        ConfigError: the way leads through a plain value, an empty section or past a list's end.
     """
-    section = content
-    for number, part in enumerate(keys[:-1], start=1):
-        section = section.setdefault(part, {})
-        if not isinstance(section, dict):
-            where = ".".join(keys[:number])
-            raise InputError(f"--set {'.'.join(keys)}: {where} is a plain value, not a section")
-    section[keys[-1]] = value
+    *parents, last = keys
+    section: Any = content
+    for number, part in enumerate(parents):
+        where = ".".join(parents[: number + 1])
+        if isinstance(section, dict):
+            section = section.setdefault(part, {})
+        else:
+            section = section[_list_index(section, part, where)]
+        if section is None:
+            name = ".".join(keys)
+            raise ConfigError(f"--set {name}: {where} is empty in the file; give it in full")
+    if isinstance(section, dict):
+        section[last] = value
+    else:
+        section[_list_index(section, last, ".".join(keys))] = value
+
+
+def _list_index(section: object, part: str, where: str) -> int:
+    if not isinstance(section, list):
+        raise ConfigError(f"--set {where}: leads into a plain value, not into a section")
+    if not part.isdecimal() or int(part) >= len(section):
+        items = f"items 0 to {len(section) - 1}" if section else "no items"
+        raise ConfigError(f"--set {where}: the list has {items}")
+    return int(part)
 
 
 def describe_problems(error: ValidationError, docs: str) -> Iterator[str]:
@@ -97,6 +118,6 @@ def _parse_yaml(text: str) -> Any:  # noqa: ANN401  (any YAML value)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"not readable as YAML: {where}{error.problem}") from error
+        raise ConfigError(f"not readable as YAML: {where}{error.problem}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"not readable as YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"not readable as YAML: {' '.join(str(error).split())}") from error

@@ -1,6 +1,6 @@
 """The configuration of a job: one YAML file, one section per stage, nothing unknown allowed."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,9 +8,15 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from curation.train_split import CleanSettings
-from manifests.input_error import InputError
 from manifests.lineage import digest_json
 from manifests.strict_model import StrictModel
+from manifests.yaml_settings import (
+    ConfigError,
+    describe_problems,
+    parse_override,
+    put_value,
+    read_yaml_settings,
+)
 from pipelines.settings import (
     DescribeSettings,
     EmbedSettings,
@@ -25,6 +31,7 @@ from pipelines.settings import (
     VerifySettings,
 )
 
+_DOCS = "docs/configuration.md"
 _ROOT_PLACEHOLDER = "{source.root}"
 _PATH_KEYS = (
     ("source", "root"),
@@ -36,10 +43,6 @@ _PATH_KEYS = (
     ("truth", "overlap"),
 )
 _NOT_IN_DIGEST = {"runner", "truth"}
-
-
-class ConfigError(InputError):
-    """A configuration that cannot be used; the message names file, key and remedy."""
 
 
 class RunConfig(StrictModel):
@@ -107,7 +110,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: naming the key by its path.
     """
-    content = _read_yaml(path)
+    content = read_yaml_settings(path)
     _read_evaluation_sets(content, path.resolve().parent)
     _anchor_paths(content, path.resolve().parent)
     for override in overrides:
@@ -119,7 +122,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
-        problems = (f"{path}: {problem}" for problem in _describe(error))
+        problems = (f"{path}: {problem}" for problem in describe_problems(error, _DOCS))
         raise ConfigError("\n".join(problems)) from error
 
 
@@ -133,7 +136,7 @@ def load_evaluation_set(path: Path, root: Path | None = None) -> EvaluationSetSe
     Raises:
         ConfigError: naming the file and the key.
     """
-    content: dict[str, Any] = {"evaluation_sets": [_read_yaml(path)]}
+    content: dict[str, Any] = {"evaluation_sets": [read_yaml_settings(path)]}
     if root is not None:
         content["source"] = {"root": str(root.resolve())}
     _anchor_paths(content, path.resolve().parent)
@@ -143,7 +146,7 @@ def load_evaluation_set(path: Path, root: Path | None = None) -> EvaluationSetSe
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
-        problems = (f"{path}: {problem}" for problem in _describe(error))
+        problems = (f"{path}: {problem}" for problem in describe_problems(error, _DOCS))
         raise ConfigError("\n".join(problems)) from error
 
 
@@ -187,63 +190,6 @@ def _is_fetched(path: "_PathSetting", content: dict[str, Any], root: Path) -> bo
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML that `load_config` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one section, as YAML itself demands."""
-
-    def construct_mapping(
-        self,
-        node: yaml.MappingNode,
-        deep: bool = False,  # noqa: FBT001, FBT002  (PyYAML's signature)
-    ) -> dict[Hashable, Any]:
-        seen: list[object] = []
-        for key, _ in node.value:
-            if key.value in seen:
-                problem = f"the key {key.value!r} is given twice in one section"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.append(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _parse_yaml(text: str) -> Any:  # noqa: ANN401  (any YAML value)
-    """Read one YAML document; a `ConfigError` says in one line what is wrong with it."""
-    try:
-        return yaml.load(text, _StrictLoader)  # noqa: S506  (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigError(f"not readable as YAML: {where}{error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not readable as YAML: {' '.join(str(error).split())}") from error
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = _parse_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such configuration file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as a configuration file: {error}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected sections such as `source:`, found {content!r}")
-    return content
-
-
-def _describe(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            yield f"{key}: there is no such setting; see docs/configuration.md"
-        elif problem["type"] == "missing":
-            yield f"{key}: must be given"
-        elif problem["loc"]:
-            yield f"{key}: {message} (found {problem['input']!r})"
-        else:
-            yield f"{message}"
 
 
 class _PathSetting(NamedTuple):
@@ -302,40 +248,15 @@ def _read_evaluation_sets(content: dict[str, Any], folder: Path) -> None:
     for number, item in enumerate(sets):
         if isinstance(item, str):
             path = folder / Path(item).expanduser()
-            section = {"evaluation_sets": [_read_yaml(path)]}
+            section = {"evaluation_sets": [read_yaml_settings(path)]}
             _anchor_paths(section, path.resolve().parent)
             sets[number] = section["evaluation_sets"][0]
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"--set {override}: expected dotted.key=value")
-    try:
+    if separator and key and text.startswith(_ROOT_PLACEHOLDER):
         # YAML would take the braces for a mapping, and a shell has eaten the quotes around them.
-        value = text if text.startswith(_ROOT_PLACEHOLDER) else _parse_yaml(text)
-    except ConfigError as error:
-        raise ConfigError(f"--set {override}: {error}") from error
-    *parents, last = key.split(".")
-    section: Any = content
-    for number, part in enumerate(parents):
-        where = ".".join(parents[: number + 1])
-        if isinstance(section, dict):
-            section = section.setdefault(part, {})
-        else:
-            section = section[_list_index(section, part, where)]
-        if section is None:
-            raise ConfigError(f"--set {override}: {where} is empty in the file; give it in full")
-    if isinstance(section, dict):
-        section[last] = value
+        put_value(content, tuple(key.split(".")), text)
     else:
-        section[_list_index(section, last, key)] = value
-
-
-def _list_index(section: object, part: str, where: str) -> int:
-    if not isinstance(section, list):
-        raise ConfigError(f"--set {where}: leads into a plain value, not into a section")
-    if not part.isdecimal() or int(part) >= len(section):
-        items = f"items 0 to {len(section) - 1}" if section else "no items"
-        raise ConfigError(f"--set {where}: the list has {items}")
-    return int(part)
+        put_value(content, *parse_override(override))

@@ -11,8 +11,9 @@ import yaml
 from manifests.atomic import write_text
 from manifests.input_error import InputError
 from manifests.lineage import CODE_VERSION
+from manifests.yaml_settings import ConfigError
 from pipelines.markers import output_digests
-from pipelines.run_config import ConfigError, RunConfig, dump_config, load_config
+from pipelines.run_config import RunConfig, dump_config, load_config
 
 _CONFIG_FILE = "run.yaml"
 _PROVENANCE_FILE = "versions.yaml"

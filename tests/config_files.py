@@ -5,7 +5,8 @@ import copy
 import pytest
 import yaml
 
-from pipelines.run_config import ConfigError, load_config
+from manifests.yaml_settings import ConfigError
+from pipelines.run_config import load_config
 
 FULL = {
     "source": {"root": "/data"},

@@ -16,12 +16,13 @@ from stage_runs import Run, read_outputs
 from tiny_run import OVERLAPPING_CLASS, QUERIES, run_tiny_job, tiny_config
 
 from manifests.input_error import InputError
+from manifests.yaml_settings import ConfigError
 from networks.checkpoints import Checkpoint, save_checkpoint
 from networks.delf import DelfNetwork, DelfSettings
 from pipelines import job
 from pipelines.child import start_fork_server
 from pipelines.job import run_job
-from pipelines.run_config import ConfigError, RunConfig, check_paths, load_config
+from pipelines.run_config import RunConfig, check_paths, load_config
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from config_files import FULL, PATHS, complain, load_job, read_value, with_value, write_config
 
-from pipelines.run_config import ConfigError, check_paths, load_config
+from manifests.yaml_settings import ConfigError
+from pipelines.run_config import check_paths, load_config
 
 
 def test_a_file_with_only_a_source_is_a_job(tmp_path):

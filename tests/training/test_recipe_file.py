@@ -88,7 +88,7 @@ def test_weights_that_are_no_path_stay_as_they_are(tmp_path, weights):
         ("data: {manifest: m, shards: s}", ["epochs"], "expected dotted.key=value"),
         ("data: {manifest: m, shards: s}", ["epochs.more=1", "epochs.more.yet=1"], "plain value"),
         ("epochs: 1\nepochs: 2", (), "given twice"),
-        ("[1, 2]", (), "expected named settings"),
+        ("[1, 2]", (), "expected sections"),
         ("a: [", (), "not readable as YAML"),
     ],
 )
@@ -98,7 +98,7 @@ def test_mistakes_are_named(tmp_path, text, overrides, problem):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="no such file of settings"):
+    with pytest.raises(InputError, match="no such configuration file"):
         load_recipe(tmp_path / "absent.yaml")
 
 

@@ -21,7 +21,7 @@ VERBS = {
     "report": "Write one self-contained HTML page about a run, with its pictures and plots.",
     "rgldv2": "Take the 18 published classes out of GLDv2-clean; needs no image.",
     "reconcile": "Show every image that differs between two lists, with its cause.",
-    "train": "Train a retrieval network on a published split; also under torchrun.",
+    "train": "Train a network, or go on with a training that was stopped. Works under `torchrun`.",
     "evaluate": "Evaluate an embedder on benchmarks: numbers, tables, and a page with pictures.",
     "whiten": "Learn whitening on a run's verified pairs, and store it with a network.",
     "match": "Verify two photographs: inliers, model, verdict, reason, picture.",

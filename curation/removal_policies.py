@@ -8,15 +8,19 @@ when a person confirms it. Further classes of the same landmark stay. The polici
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, NamedTuple, TypeVar
+from itertools import groupby, pairwise
+from typing import Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from curation.overlap_evidence import CandidateColumns, CandidateKey, QueryKey, ReviewedCandidate
+from curation.vote_tally import VoteTally, tally_votes
 from manifests.decisions import DecisionRow
-from manifests.rows import CandidateSource, CandidateVerdict, Decision, RemovalReason
+from manifests.rows import RemovalReason
 from manifests.strict_model import StrictModel
 
 _Value = TypeVar("_Value")
@@ -36,37 +40,9 @@ class RemovalSettings(StrictModel):
     the classes proposed by name that people confirmed."""
     min_confirmations: int = Field(1, ge=1)
     """Reviewers who must say `same` for a candidate to count as confirmed; the paper asks one."""
-
-
-class QueryKey(NamedTuple):
-    """An evaluation query, or `text:TERM`."""
-
-    eval_set: str
-    query_id: str
-
-
-class CandidateKey(NamedTuple):
-    """What ties decisions to a candidate."""
-
-    eval_set: str
-    query_id: str
-    image_id: str
-
-    @property
-    def query(self) -> QueryKey:
-        """The query alone."""
-        return QueryKey(self.eval_set, self.query_id)
-
-
-@dataclass(frozen=True)
-class ReviewedCandidate:
-    """What the rule must know of a row of `candidates`; `num_inliers` is None for text."""
-
-    key: CandidateKey
-    landmark_id: int
-    num_inliers: int | None
-    verdict: CandidateVerdict
-    source: CandidateSource
+    removes: Literal["classes", "images"] = "classes"
+    """`classes`: whole classes, as the paper does. `images`: of these classes only the images that
+    the removal rests on; other photographs of the landmark stay, so the overlap is not gone."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +110,14 @@ class RemovalPlan:
     unmatched: tuple[DecisionRow, ...]
 
 
-_CONFIRMED = {
-    CandidateSource.VISUAL: RemovalReason.VISUAL_CONFIRMED,
-    CandidateSource.TEXT: RemovalReason.TEXT_CONFIRMED,
-}
 _STRENGTH = (
     RemovalReason.VISUAL_MAJORITY,
     RemovalReason.VISUAL_CONFIRMED,
     RemovalReason.TEXT_CONFIRMED,
     RemovalReason.VISUAL_UNREFUSED,
 )
+_MAJORITY, _SEEN, _NAMED, _UNREFUSED = range(len(_STRENGTH))
+_NO_REASON = -1
 _IN_WORDS = {
     RemovalReason.VISUAL_MAJORITY: "most confirmed photographs for",
     RemovalReason.VISUAL_CONFIRMED: "confirmed photographs for",
@@ -151,18 +125,11 @@ _IN_WORDS = {
     RemovalReason.VISUAL_UNREFUSED: "matches that nobody refused for",
 }
 
-_Votes = Mapping[CandidateKey, Mapping[str, Decision]]
-
-
-class _Ground(NamedTuple):
-    """A candidate that speaks for removing its class, and how."""
-
-    reason: RemovalReason
-    candidate: ReviewedCandidate
+_Ranking = Mapping[QueryKey, tuple[Contender, ...]]
 
 
 def plan_removals(
-    candidates: Iterable[ReviewedCandidate],
+    candidates: Iterable[ReviewedCandidate] | CandidateColumns,
     decisions: Iterable[DecisionRow],
     settings: RemovalSettings,
 ) -> RemovalPlan:
@@ -176,23 +143,20 @@ def plan_removals(
     Raises:
         ValueError: a candidate, or a reviewer's decision on one, occurs twice.
     """
-    candidates = _sort_candidates(candidates)
-    decisions = sorted(decisions, key=lambda decision: decision.key)
-    votes = _tally_votes(decisions)
-    confirmed = _list_confirmed(candidates, votes, settings)
-    ranking = _rank_contenders(confirmed) if settings.policy == "paper" else {}
+    if not isinstance(candidates, CandidateColumns):
+        candidates = CandidateColumns.from_candidates(candidates)
+    votes = tally_votes(candidates, decisions)
+    needed = 1 if settings.policy == "strict" else settings.min_confirmations
+    confirmed = votes.num_same >= needed
+    ranking: _Ranking = {}
     if settings.policy == "paper":
-        grounds = _find_paper_grounds(confirmed, ranking)
-    else:
-        grounds = [_Ground(_CONFIRMED[c.source], c) for c in confirmed]
-    if settings.policy == "strict":
-        grounds += _find_unrefused_grounds(candidates, votes)
-    keys = {candidate.key for candidate in candidates}
+        ranking = _rank_contenders(candidates, confirmed & ~candidates.is_text)
+    reasons = _find_reasons(candidates, votes, confirmed, ranking, settings)
     return RemovalPlan(
-        removals=tuple(_make_removals(grounds, votes, ranking)),
+        removals=tuple(_make_removals(candidates, votes, reasons, ranking)),
         ties=tuple(_find_ties(ranking)),
-        pending=tuple(c.key for c in candidates if c.key not in votes),
-        unmatched=tuple(d for d in decisions if _find_key(d) not in keys),
+        pending=candidates.list_keys(~votes.is_decided),
+        unmatched=votes.unmatched,
     )
 
 
@@ -207,84 +171,61 @@ def remove_classes(classes: Mapping[int, _Value], removed: Collection[int]) -> d
     return {landmark_id: kept for landmark_id, kept in classes.items() if landmark_id not in gone}
 
 
-def _sort_candidates(candidates: Iterable[ReviewedCandidate]) -> list[ReviewedCandidate]:
-    ordered = sorted(candidates, key=lambda candidate: candidate.key)
-    for candidate, following in pairwise(ordered):
-        if candidate.key == following.key:
-            raise ValueError(f"{candidate.key} is a candidate twice: pass it once")
-    return ordered
-
-
-def _find_key(decision: DecisionRow) -> CandidateKey:
-    return CandidateKey(decision.eval_set, decision.query_id, decision.image_id)
-
-
-def _tally_votes(decisions: Iterable[DecisionRow]) -> _Votes:
-    votes: dict[CandidateKey, dict[str, Decision]] = {}
-    for decision in decisions:
-        on_candidate = votes.setdefault(_find_key(decision), {})
-        if decision.reviewer in on_candidate:
-            raise ValueError(f"{decision.key} was decided twice: pass the latest decision only")
-        on_candidate[decision.reviewer] = decision.decision
-    return votes
-
-
-def _list_confirmers(candidate: ReviewedCandidate, votes: _Votes) -> list[str]:
-    on_candidate = votes.get(candidate.key, {})
-    return [reviewer for reviewer, vote in on_candidate.items() if vote is Decision.SAME]
-
-
-def _list_confirmed(
-    candidates: Iterable[ReviewedCandidate], votes: _Votes, settings: RemovalSettings
-) -> list[ReviewedCandidate]:
-    needed = 1 if settings.policy == "strict" else settings.min_confirmations
-    return [c for c in candidates if len(_list_confirmers(c, votes)) >= needed]
-
-
-def _rank_contenders(
-    confirmed: Iterable[ReviewedCandidate],
-) -> dict[QueryKey, list[Contender]]:
+def _rank_contenders(candidates: CandidateColumns, is_counted: NDArray[np.bool_]) -> _Ranking:
     """Rank the classes of each visual query; the first is the one the published rule removes."""
-    inliers: dict[QueryKey, dict[int, list[int]]] = {}
-    for candidate in confirmed:
-        if candidate.source is CandidateSource.VISUAL:
-            by_class = inliers.setdefault(candidate.key.query, {})
-            by_class.setdefault(candidate.landmark_id, []).append(candidate.num_inliers or 0)
+    query, landmark = candidates.query[is_counted], candidates.landmark_ids[is_counted]
+    order = np.lexsort((landmark, query))
+    query, landmark = query[order], landmark[order]
+    starts = np.flatnonzero(_differ_from_previous(query) | _differ_from_previous(landmark))
+    if not len(starts):
+        return {}
+    num_images = np.diff(np.append(starts, len(query)))
+    num_inliers = np.add.reduceat(candidates.num_inliers[is_counted][order], starts)
+    query, landmark = query[starts], landmark[starts]
+    best_first = np.lexsort((landmark, -num_inliers, -num_images, query))
+    columns = (query, landmark, num_images, num_inliers)
+    rows = zip(*(column[best_first].tolist() for column in columns), strict=True)
     return {
-        query: sorted(
-            (Contender(query, landmark, len(n), sum(n)) for landmark, n in by_class.items()),
-            key=lambda c: (-c.num_images, -c.num_inliers, c.landmark_id),
+        (key := candidates.queries[position]): tuple(
+            Contender(key, landmark_id, images, inliers) for _, landmark_id, images, inliers in own
         )
-        for query, by_class in inliers.items()
+        for position, own in groupby(rows, key=lambda row: row[0])
     }
 
 
-def _find_paper_grounds(
-    confirmed: Iterable[ReviewedCandidate], ranking: Mapping[QueryKey, list[Contender]]
-) -> list[_Ground]:
-    grounds = []
-    for candidate in confirmed:
-        if candidate.source is CandidateSource.TEXT:
-            grounds.append(_Ground(RemovalReason.TEXT_CONFIRMED, candidate))
-        elif ranking[candidate.key.query][0].landmark_id == candidate.landmark_id:
-            grounds.append(_Ground(RemovalReason.VISUAL_MAJORITY, candidate))
-    return grounds
+def _differ_from_previous(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each value differs from the one before; the first does."""
+    return np.append(True, values[1:] != values[:-1])[: len(values)]
 
 
-def _find_unrefused_grounds(
-    candidates: Iterable[ReviewedCandidate], votes: _Votes
-) -> list[_Ground]:
-    """Find matches that nobody called different, nor the same: those count as confirmed."""
-    spoken = (Decision.SAME, Decision.DIFFERENT)
-    return [
-        _Ground(RemovalReason.VISUAL_UNREFUSED, candidate)
-        for candidate in candidates
-        if candidate.verdict is CandidateVerdict.MATCH
-        and not any(vote in spoken for vote in votes.get(candidate.key, {}).values())
-    ]
+def _find_reasons(
+    candidates: CandidateColumns,
+    votes: VoteTally,
+    confirmed: NDArray[np.bool_],
+    ranking: _Ranking,
+    settings: RemovalSettings,
+) -> NDArray[np.int8]:
+    """Why each candidate speaks for removing its class: a place in `_STRENGTH`, or none."""
+    reasons = np.full(len(candidates), _NO_REASON, np.int8)
+    reasons[confirmed & candidates.is_text] = _NAMED
+    seen = confirmed & ~candidates.is_text
+    if settings.policy == "paper":
+        first = np.array(
+            [ranking[q][0].landmark_id if q in ranking else 0 for q in candidates.queries], np.int64
+        )
+        is_first = np.flatnonzero(seen)
+        is_first = is_first[candidates.landmark_ids[is_first] == first[candidates.query[is_first]]]
+        reasons[is_first] = _MAJORITY
+        return reasons
+    reasons[seen] = _SEEN
+    if settings.policy == "strict":
+        # A match that nobody called different, nor the same: those count as confirmed.
+        is_open = (votes.num_same == 0) & (votes.num_different == 0)
+        reasons[candidates.is_match & is_open] = _UNREFUSED
+    return reasons
 
 
-def _find_ties(ranking: Mapping[QueryKey, list[Contender]]) -> list[Tie]:
+def _find_ties(ranking: _Ranking) -> list[Tie]:
     ties = []
     for query in sorted(ranking):
         first, *others = ranking[query]
@@ -295,44 +236,56 @@ def _find_ties(ranking: Mapping[QueryKey, list[Contender]]) -> list[Tie]:
 
 
 def _make_removals(
-    grounds: Iterable[_Ground], votes: _Votes, ranking: Mapping[QueryKey, list[Contender]]
-) -> list[Removal]:
-    by_class: dict[int, list[_Ground]] = {}
-    for ground in grounds:
-        by_class.setdefault(ground.candidate.landmark_id, []).append(ground)
-    return [
-        _make_removal(landmark, by_class[landmark], votes, ranking) for landmark in sorted(by_class)
-    ]
+    candidates: CandidateColumns, votes: VoteTally, reasons: NDArray[np.int8], ranking: _Ranking
+) -> Iterator[Removal]:
+    rows = np.flatnonzero(reasons != _NO_REASON)
+    # Stable, so that the rows of a class stay in the order of their keys.
+    rows = rows[np.argsort(candidates.landmark_ids[rows], kind="stable")]
+    starts = np.flatnonzero(_differ_from_previous(candidates.landmark_ids[rows]))
+    for first, last in pairwise([*starts.tolist(), len(rows)]):
+        yield _make_removal(candidates, votes, reasons, ranking, rows[first:last])
 
 
 def _make_removal(
-    landmark_id: int,
-    grounds: Collection[_Ground],
-    votes: _Votes,
-    ranking: Mapping[QueryKey, list[Contender]],
+    candidates: CandidateColumns,
+    votes: VoteTally,
+    reasons: NDArray[np.int8],
+    ranking: _Ranking,
+    rows: NDArray[np.int64],
 ) -> Removal:
-    candidates = [ground.candidate for ground in grounds]
-    queries = sorted({candidate.key.query for candidate in candidates})
-    reviewers = {name for candidate in candidates for name in _list_confirmers(candidate, votes)}
+    """The removal of one class, from the rows that speak for it, in the order of their keys."""
+    query, strength = candidates.query[rows].tolist(), reasons[rows].tolist()
+    queries = [candidates.queries[position] for position in sorted(set(query))]
+    reviewers = {name for row in rows.tolist() for name in votes.confirmers.get(row, ())}
+    counts = Counter(zip(strength, query, strict=True))
     return Removal(
-        landmark_id=landmark_id,
-        reason=min((ground.reason for ground in grounds), key=_STRENGTH.index),
+        landmark_id=int(candidates.landmark_ids[rows[0]]),
+        reason=_STRENGTH[min(strength)],
         queries=tuple(queries),
-        images=tuple(sorted({candidate.key.image_id for candidate in candidates})),
+        images=tuple(candidates.images[i] for i in sorted(set(candidates.image[rows].tolist()))),
         reviewers=tuple(sorted(reviewers)),
-        evidence=_put_in_words(grounds, sorted(reviewers)),
-        runner_ups=tuple(c for query in queries for c in ranking.get(query, [])[1:]),
+        evidence=_put_in_words(candidates, counts, sorted(reviewers)),
+        runner_ups=tuple(c for key in queries for c in ranking.get(key, ())[1:]),
     )
 
 
-def _put_in_words(grounds: Collection[_Ground], reviewers: Collection[str]) -> str:
-    """Say what a removal rests on, the strongest reason first."""
+def _put_in_words(
+    candidates: CandidateColumns, counts: Mapping[tuple[int, int], int], reviewers: Collection[str]
+) -> str:
+    """Say what a removal rests on, the strongest reason first.
+
+    Args:
+        candidates: for the names of the queries.
+        counts: (place in `_STRENGTH`, position of the query) -> number of images.
+        reviewers: sorted.
+    """
     parts = []
-    for reason in _STRENGTH:
-        images = Counter(g.candidate.key.query for g in grounds if g.reason is reason)
-        if images:
-            counts = (f"{q.eval_set}/{q.query_id} ({images[q]})" for q in sorted(images))
-            parts.append(f"{_IN_WORDS[reason]} {', '.join(counts)}")
+    for strength, own in groupby(sorted(counts), key=lambda entry: entry[0]):
+        images = (
+            f"{candidates.queries[q].eval_set}/{candidates.queries[q].query_id} ({counts[s, q]})"
+            for s, q in own
+        )
+        parts.append(f"{_IN_WORDS[_STRENGTH[strength]]} {', '.join(images)}")
     if reviewers:
         parts.append(f"confirmed by {', '.join(reviewers)}")
     return "; ".join(parts)

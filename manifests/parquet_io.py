@@ -1,10 +1,12 @@
 """Read and write shards of a table: schema checked, byte-identical, written whole or not at all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from manifests.arrow_schemas import Table
@@ -72,13 +74,43 @@ def read_table(
     return pa.concat_tables(parts) if parts else _select_schema(table, columns).empty_table()
 
 
+def scan_table(paths: Sequence[Path], table: Table) -> ds.Dataset:
+    """Parts of `table` as one data set, to be filtered before anything is in memory.
+
+    Raises:
+        TableError: a file is missing or unreadable, or holds another table or another version.
+    """
+    for path in paths:
+        with _open_part(path, table) as part:
+            _check_metadata(path, table, part.schema_arrow.metadata or {})
+    if not paths:
+        return ds.dataset(table.schema.empty_table())
+    return ds.dataset([str(path) for path in paths], schema=table.schema, format="parquet")
+
+
+def holds_table(path: Path, table: Table) -> bool:
+    """Whether a Parquet file says that it is a part of `table`.
+
+    Raises:
+        TableError: the file is missing or unreadable.
+    """
+    with _open_part(path, table) as part:
+        return _find_name(part.schema_arrow.metadata or {}) == table.name
+
+
 def _read_part(path: Path, table: Table, columns: Sequence[str] | None) -> pa.Table:
+    with _open_part(path, table) as part:
+        _check_metadata(path, table, part.schema_arrow.metadata or {})
+        schema = _select_schema(table, columns)
+        # Parquet names the items of lists its own way; the cast gives them ours again.
+        return part.read(columns=schema.names).select(schema.names).cast(schema)
+
+
+@contextmanager
+def _open_part(path: Path, table: Table) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as part:
-            _check_metadata(path, table, part.schema_arrow.metadata or {})
-            schema = _select_schema(table, columns)
-            # Parquet names the items of lists its own way; the cast gives them ours again.
-            return part.read(columns=schema.names).select(schema.names).cast(schema)
+            yield part
     except FileNotFoundError as error:
         raise TableError(f"{path}: no such file; run the stage that makes {table.name}") from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -91,7 +123,7 @@ def _select_schema(table: Table, columns: Sequence[str] | None) -> pa.Schema:
 
 
 def _check_metadata(path: Path, table: Table, metadata: Mapping[bytes, bytes]) -> None:
-    name = metadata.get(b"cleanmark.table", b"(none)").decode()
+    name = _find_name(metadata)
     found = metadata.get(b"cleanmark.schema_version", b"(none)").decode()
     if name != table.name:
         raise TableError(f"{path}: holds table {name!r}, not {table.name!r}")
@@ -100,3 +132,7 @@ def _check_metadata(path: Path, table: Table, metadata: Mapping[bytes, bytes]) -
             f"{path}: schema version {found}, this program reads version {table.version}; "
             "run the stage again to rewrite it"
         )
+
+
+def _find_name(metadata: Mapping[bytes, bytes]) -> str:
+    return metadata.get(b"cleanmark.table", b"(none)").decode()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.overlap import Candidate
-from curation.removal_policies import CandidateKey, ReviewedCandidate
+from curation.overlap_evidence import CandidateKey, ReviewedCandidate
 from manifests.lineage import digest_json
 
 Points = NDArray[np.float64]

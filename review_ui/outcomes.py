@@ -5,14 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from curation.removal_policies import (
-    CandidateKey,
-    QueryKey,
-    RemovalPlan,
-    RemovalSettings,
-    ReviewedCandidate,
-    plan_removals,
-)
+from curation.overlap_evidence import CandidateKey, QueryKey, ReviewedCandidate
+from curation.removal_policies import RemovalPlan, RemovalSettings, plan_removals
 from manifests.decisions import DecisionRow
 from manifests.rows import CandidateSource, Decision
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from manifests.arrow_schemas import MANIFEST, REMOVED
+from manifests.arrow_schemas import MANIFEST
 from manifests.exports.columns import DROP, EXPORTED, KEEP, KEPT_SPLITS, LISTED_REASON, SplitName
 from manifests.exports.id_ranges import IdRange
 from manifests.exports.releases import Release
@@ -34,21 +34,23 @@ def read_ids(release: Release, split: SplitName) -> pa.ChunkedArray:
     """The ids of a split in no order; of removed files that share an id, each."""
     if split in KEPT_SPLITS:
         return release.kept.to_table(["image_id"], filter=_in_split(release, split))["image_id"]
-    chunks = [*_read_explained(release, None, ["image_id"])["image_id"].chunks]
+    parts = [_explained(release)]
     if release.folder.clean is not None:
-        chunks += _read_gone(release, None, ["image_id"])["image_id"].chunks
-    return pa.chunked_array(chunks, pa.string())
+        parts.append(release.folder.clean.filter(~release.stays))
+    tables = [part.to_table(["image_id"]) for part in parts]
+    return pa.concat_tables(tables)["image_id"]
 
 
 def read_rows(release: Release, split: SplitName, ids: IdRange) -> pa.Table:
     """The rows of a split with ids in a range, in ascending order, in the columns of an export."""
+    in_range = ids.as_filter("image_id")
     if split in KEPT_SPLITS:
-        condition = _in_split(release, split) & ids.as_filter("image_id")
+        condition = _in_split(release, split) & in_range
         rows = _keep(release, split, release.kept.to_table(filter=condition))
     else:
-        rows = _drop(release, _read_explained(release, ids), {})
+        rows = _drop(release, _explained(release).to_table(filter=in_range), {})
         if release.folder.clean is not None:
-            gone = _read_gone(release, ids)
+            gone = release.folder.clean.to_table(filter=~release.stays & in_range)
             rows = pa.concat_tables([rows, _drop(release, gone, _explain(release, gone))])
     # Files that share an id differ in what was found wrong with them.
     keys = ("id", "stage", "reason_code", "evidence")
@@ -59,23 +61,11 @@ def _in_split(release: Release, split: SplitName) -> ds.Expression:
     return release.stays & (ds.field("split") == KEPT_SPLITS[split])
 
 
-def _read_explained(
-    release: Release, ids: IdRange | None, columns: list[str] | None = None
-) -> pa.Table:
-    """Rows of the table `removed`; without overlap where the clean split says more of it."""
-    condition = ds.scalar(True) if ids is None else ids.as_filter("image_id")  # noqa: FBT003
-    if release.folder.clean is not None:
-        condition &= ds.field("stage") != _OVERLAP
-    return release.folder.removed.to_table(columns, filter=condition)
-
-
-def _read_gone(release: Release, ids: IdRange | None, columns: list[str] | None = None) -> pa.Table:
-    """Rows of the clean split whose class the policy removes."""
-    condition = ~release.stays
-    if ids is not None:
-        condition &= ids.as_filter("image_id")
-    clean = release.folder.clean
-    return release.folder.removed.to_table() if clean is None else clean.to_table(columns, filter=condition)
+def _explained(release: Release) -> ds.Dataset:
+    """The table `removed`; without overlap where the clean split says more of these images."""
+    if release.folder.clean is None:
+        return release.folder.removed
+    return release.folder.removed.filter(ds.field("stage") != _OVERLAP)
 
 
 def _keep(release: Release, split: SplitName, rows: pa.Table) -> pa.Table:

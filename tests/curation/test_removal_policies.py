@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.overlap_evidence import CandidateKey, QueryKey, ReviewedCandidate
 from curation.removal_policies import (
-    CandidateKey,
     Contender,
-    QueryKey,
     RemovalSettings,
-    ReviewedCandidate,
     Tie,
     plan_removals,
     remove_classes,

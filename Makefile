@@ -63,7 +63,7 @@ docs: $(INSTALLED)  ## regenerate the generated documents
 bench: $(INSTALLED)  ## measure everything, JSON into benchmarks/results/; PHOTOS=DIR for real photographs
 	mkdir -p benchmarks/results
 	test -f demo/run/manifests/manifest.json || $(BIN)/cleanmark demo --out demo
-	for script in benchmarks/bench_*.py; do \
+	for script in benchmarks/bench_*.py benchmarks/attention_boxes.py benchmarks/leak_effect.py; do \
 		photos="$(PHOTOS)"; grep -q -- --photos $$script || photos=; \
 		name=$$(basename $$script .py); echo $$name; \
 		$(BIN)/python $$script $${photos:+--photos "$$photos"} \

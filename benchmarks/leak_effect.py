@@ -60,6 +60,7 @@ def use_one_thread() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--world-seed", type=int, default=WORLD_SEED, help="another world")
     parser.add_argument("--seeds", type=int, default=4, help="trainings per training set")
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--steps", type=int, default=TrainingSize.num_steps)
@@ -68,13 +69,13 @@ def main() -> None:
     use_one_thread()
     world_size = WorldSize(num_background=arguments.background)
     training_size = TrainingSize(num_steps=arguments.steps)
-    world = draw_world(world_size, WORLD_SEED)
+    world = draw_world(world_size, arguments.world_seed)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(arguments.workers, context, use_one_thread) as pool:
         runs = list(pool.map(partial(run_seed, world, training_size), range(arguments.seeds)))
     scores = stack_seeds([scores for scores, _ in runs])
     report = {
-        "world": {**asdict(world_size), "seed": WORLD_SEED},
+        "world": {**asdict(world_size), "seed": arguments.world_seed},
         "training": {**asdict(training_size), "seeds": list(range(arguments.seeds))},
         "comparisons": compare_all(scores),
         "cpu_seconds": round(time.process_time() + sum(seconds for _, seconds in runs)),

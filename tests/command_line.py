@@ -28,10 +28,12 @@ def start_cleanmark(*arguments: object, **options: object) -> subprocess.Popen[s
     )
 
 
-def run_cleanmark(*arguments: object, **options: object) -> tuple[int, str, str]:
+def run_cleanmark(
+    *arguments: object, patience_seconds: float = PATIENCE_SECONDS, **options: object
+) -> tuple[int, str, str]:
     """Run the command to its end; return exit status, output and errors."""
     with start_cleanmark(*arguments, **options) as process:
-        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        output, errors = process.communicate(timeout=patience_seconds)
     return process.returncode, output, errors
 
 

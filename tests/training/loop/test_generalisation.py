@@ -41,7 +41,9 @@ def score(network: RetrievalNetwork, images: ManifestImages, recipe: Recipe) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_miniature_is_learned_and_helps_with_classes_never_seen(tmp_path, capsys):
-    status, output, errors = run_cleanmark("demo", "--out", tmp_path / "demo")
+    status, output, errors = run_cleanmark(
+        "demo", "--out", tmp_path / "demo", patience_seconds=1800.0
+    )
     assert status == 0, output + errors
     manifests = tmp_path / "demo" / "run" / "manifests"
     recipe = Recipe.model_validate(

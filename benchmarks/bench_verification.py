@@ -1,6 +1,7 @@
 """Our verifier beside what others would write, on labelled photographs. JSON on standard output."""
 
 import argparse
+import importlib
 import json
 import sys
 import time
@@ -35,6 +36,7 @@ from curation.kernels.processor import available_kernels
 from curation.sift import SiftSettings, extract_sift
 from curation.verification import verify_one_to_many
 from manifests.rows import PairVerdict
+from pipelines.allocator import keep_freed_memory
 
 SLOW_METHODS = {"delf_script_affine_ransac": 24}
 """Pairs of each kind that a method of half a second per pair is put to, at most."""
@@ -53,7 +55,7 @@ Rows = list[dict[str, tuple[Answer, float]]]
 def main() -> None:
     arguments = _parse_arguments()
     sift = SiftSettings(long_side_px=arguments.long_side, max_features=arguments.features)
-    _use_one_thread()
+    _behave_like_a_worker()
     methods, missing = list_methods()
     methods = {
         name: m for name, m in methods.items() if name in {*ALWAYS, *(arguments.methods or methods)}
@@ -110,7 +112,9 @@ def _parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _use_one_thread() -> None:
+def _behave_like_a_worker() -> None:
+    keep_freed_memory()
+    importlib.import_module("curation.preload")  # loads all compiled code
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
@@ -282,7 +286,7 @@ def _run_two_processes(
 def _measure_alone(
     described: list[DescribedPhoto], groups: dict[str, list[Pair]], names: list[str]
 ) -> dict[str, dict[str, Any]]:
-    _use_one_thread()
+    _behave_like_a_worker()
     with threadpool_limits(1):
         all_methods, _ = list_methods()
         methods = {name: all_methods[name] for name in names if name not in SLOW_METHODS}

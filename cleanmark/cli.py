@@ -20,6 +20,8 @@ VERBS = {
     "emit": "Apply the decisions made so far and write the manifests again.",
     "report": "Write one self-contained HTML page about a run, with its pictures and plots.",
     "rgldv2": "Take the 18 published classes out of GLDv2-clean; needs no image.",
+    "export": "Write manifests as a Hugging Face data set, Croissant, lists and indexes.",
+    "forget": "Make a new version of manifests without some images, and say that it was done.",
     "reconcile": "Show every image that differs between two lists, with its cause.",
     "train": "Train a network, or go on with a training that was stopped. Works under `torchrun`.",
     "evaluate": "Evaluate an embedder on benchmarks: numbers, tables, and a page with pictures.",

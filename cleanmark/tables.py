@@ -9,11 +9,9 @@ from rich.table import Table
 
 from cleanmark.scoring import CleanScore, OverlapScore, Score
 from manifests.manifest_json import Manifest
-from manifests.rows import MEANINGS, ImageReason, ImageStatus, RemovalReason
+from manifests.rows import MEANINGS, REASONS_OF_STAGE
 from pipelines.markers import Tally
 from pipelines.units import Report
-
-_REASONS = {"ingest": ImageStatus, "clean": ImageReason, "overlap": RemovalReason}
 
 
 def print_manifest(console: Console, manifest: Manifest) -> None:
@@ -33,10 +31,13 @@ def print_manifest(console: Console, manifest: Manifest) -> None:
         console.print(manifest.calibration.describe(), highlight=False, markup=False)
     if manifest.uncertain is not None:
         console.print(manifest.uncertain.describe(), highlight=False, markup=False)
-    for removed in manifest.removed_classes:
+    if manifest.cross_duplicates is not None:
+        console.print(manifest.cross_duplicates.describe(), highlight=False, markup=False)
+    for removed in (*manifest.removed_classes, *manifest.reduced_classes):
         name = removed.landmark_name or "no name"
+        what = "class" if removed in manifest.removed_classes else "single images of class"
         console.print(
-            f"removed class {removed.landmark_id} ({name}, {removed.images} images): "
+            f"removed {what} {removed.landmark_id} ({name}, {removed.images} images): "
             f"{removed.evidence}",
             highlight=False,
             markup=False,  # names of classes may hold brackets
@@ -49,7 +50,7 @@ def print_reasons(console: Console, manifest: Manifest) -> None:
     table = _table("Removed in", "reason", "images", "meaning", right=(2,))
     for stage, by_reason in manifest.removed.items():
         for reason, count in sorted(by_reason.items(), key=lambda item: -item[1]):
-            table.add_row(stage, reason, f"{count:,}", MEANINGS[_REASONS[stage](reason)])
+            table.add_row(stage, reason, f"{count:,}", MEANINGS[REASONS_OF_STAGE[stage](reason)])
     console.print(table)
 
 

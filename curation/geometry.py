@@ -35,11 +35,13 @@ class GeometrySettings(StrictModel):
     """Similarities tried, evenly spaced over the correspondences."""
     max_scale: float = Field(5.0, gt=1)
     """Largest change of scale, either way, that a hypothesis may propose."""
-    hypothesis_tolerance: float = Field(0.0375, gt=0, lt=0.5)
+    hypothesis_tolerance: float = Field(0.045, gt=0, lt=0.5)
     """Residual allowed to a similarity, as a share of image b's long side."""
-    tolerance: float = Field(0.025, gt=0, lt=0.5)
-    """Residual allowed to an inlier of the affine map, as a share of image b's long side: 20 px
-    at 800, as the official DELF scripts; features agree in scale and orientation besides."""
+    tolerance: float = Field(0.03, gt=0, lt=0.5)
+    """Residual allowed to an inlier of the affine map, as a share of image b's long side: 24 px
+    at 800, near the 20 px of the official DELF scripts. Of 509 pairs of landmark photographs of
+    one place 0.025 verifies 180, 0.03 196 and 0.035 198; of 3,000 pairs of different places none
+    has more than 10 inliers at 0.03."""
     num_refinements: int = Field(4, ge=1)
     """Least-squares fits of each refined hypothesis."""
     num_refined: int = Field(2, ge=1)

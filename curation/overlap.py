@@ -5,7 +5,6 @@ names (classes called after a city of the evaluation set). Neither removes anyth
 people to decide, and for `curation.removal_policies` to carry out.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from curation.train_split import ImageVerdict
 from manifests.rows import CandidateSource, CandidateVerdict, PairReason, PairVerdict
 from manifests.strict_model import StrictModel
 
@@ -230,94 +228,4 @@ def _describe(
         transform=match.transform,
         verdict=verdict,
         reason=reason,
-    )
-
-
-def normalise_text(text: str) -> str:
-    """Text without case and accents, for comparing names: `Hôtel` and `hotel` become one.
-
-    Compatibility decomposition (NFKD) without combining marks, case folded. Letters that Unicode
-    does not decompose stay, such as ø and œ.
-    """
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-
-
-def propose_text_candidates(
-    eval_set: str,
-    terms: Iterable[str],
-    verdicts: Iterable[ImageVerdict],
-    landmark_names: Mapping[int, str],
-) -> list[Candidate]:
-    """Propose every class of the clean split whose name contains one of the terms.
-
-    "Contains" is meant as it is said, in the middle of a word too; people refuse what is wrong.
-    A class is shown by its kept image with most verified neighbours, ties by smaller id.
-
-    Args:
-        eval_set: name of the evaluation set the terms belong to.
-        terms: names to look for, such as `Oxford`.
-        verdicts: of the cleaning; dropped images, and classes without a kept one, play no part.
-        landmark_names: readable class names, as far as known; a class without one has no
-            candidate.
-
-    Returns:
-        One candidate per term and class, by term and class, `query_id` being `text:TERM`.
-
-    Raises:
-        ValueError: a term is empty, or two differ in case and accents only.
-    """
-    examples = _choose_examples(verdicts)
-    candidates = []
-    for term in sorted(_check_terms(eval_set, terms)):
-        for landmark_id in sorted(examples):
-            name = landmark_names.get(landmark_id)
-            if name is not None and normalise_text(term) in normalise_text(name):
-                image_id = examples[landmark_id].image_id
-                candidates.append(_name_candidate(eval_set, term, image_id, landmark_id, name))
-    return candidates
-
-
-def _check_terms(eval_set: str, terms: Iterable[str]) -> list[str]:
-    by_normal_form: dict[str, str] = {}
-    for term in terms:
-        normal_form = normalise_text(term)
-        if not normal_form.strip():
-            raise ValueError(f"evaluation set {eval_set}: the text term {term!r} is empty")
-        if normal_form in by_normal_form:
-            raise ValueError(
-                f"evaluation set {eval_set}: the text terms {by_normal_form[normal_form]!r} and "
-                f"{term!r} find the same names; remove one"
-            )
-        by_normal_form[normal_form] = term
-    return list(by_normal_form.values())
-
-
-def _choose_examples(verdicts: Iterable[ImageVerdict]) -> dict[int, ImageVerdict]:
-    """Choose the kept image that shows a class best."""
-
-    def rank(verdict: ImageVerdict) -> tuple[int, str]:
-        return (-verdict.num_verified_neighbours, verdict.image_id)
-
-    best: dict[int, ImageVerdict] = {}
-    for verdict in verdicts:
-        if verdict.kept:
-            best[verdict.landmark_id] = min(
-                best.get(verdict.landmark_id, verdict), verdict, key=rank
-            )
-    return best
-
-
-def _name_candidate(
-    eval_set: str, term: str, image_id: str, landmark_id: int, landmark_name: str
-) -> Candidate:
-    return Candidate(
-        eval_set=eval_set,
-        query_id=f"text:{term}",
-        image_id=image_id,
-        landmark_id=landmark_id,
-        landmark_name=landmark_name,
-        source=CandidateSource.TEXT,
-        verdict=CandidateVerdict.NAMED,
-        reason=CandidateVerdict.NAMED,
     )

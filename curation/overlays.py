@@ -5,9 +5,8 @@ slant, a fraction of a pixel. Two copies of one picture agree as well, but every
 everything that agrees lies in one box, and the rest of both pictures is full of features of which
 none agrees, the box was pasted.
 
-The smaller the patch, the less it tells of its distortion, and the larger the share of chance
-agreement in it; but then, the less would a real thing of that size agree so well. Small patches
-are judged by wider limits.
+Chance agreement around a patch bends the map that all of it is fitted to. So the guard fits the
+half that agrees best anew (least trimmed squares, Rousseeuw 1984), and judges that.
 
 A translucent name across the whole picture agrees less well, and has no box to itself. But it
 stands still. Two photographs that nobody held still differ in their framing; two that somebody did,
@@ -15,32 +14,31 @@ on a tripod or in a burst, agree in most of what they show. So where the map mov
 features agree, what agrees is an overlay.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from curation.geometry import Affine, AffineFit, Points, apply_affine, invert_affine
-from curation.plausibility import measure_minor_axis
+from curation.geometry import Affine, Points, apply_affine, invert_affine
+from curation.kernels.affine_search import fit_core
+from curation.plausibility import Agreement
 from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
+
+_CORE_ROUNDS = 5
 
 
 class OverlaySettings(StrictModel):
     """When agreement is too good to be a view and too local to be a copy."""
 
     max_distortion: float = Field(0.01, gt=0, lt=1)
-    """Deviation of the model from pure scaling, relative to the scale."""
-    max_residual: float = Field(0.001, gt=0, lt=0.1)
-    """Median residual of the inliers, as a share of the long side: 0.8 px at 800."""
-    small_patch: float = Field(0.05, ge=0, lt=0.5)
-    """A patch is small when the standard deviation of its inliers across their main axis is below
-    this in either image, as a share of the long side."""
-    max_small_distortion: float = Field(0.07, gt=0, lt=1)
-    """`max_distortion` of small patches."""
-    max_small_residual: float = Field(0.003, gt=0, lt=0.1)
-    """`max_residual` of small patches. Those of real things leave 0.004 and more."""
+    """Deviation of the core's map from pure scaling, relative to the scale."""
+    max_residual: float = Field(0.0006, gt=0, lt=0.1)
+    """Median residual of the inliers from the core's map, as a share of the long side: 0.5 px at
+    800. Pasted patches leave 0.0002, views of things that turn as little 0.001 and more."""
     box_margin: float = Field(0.03, ge=0, lt=0.5)
-    """Added to the box around the inliers on each side, as a share of the long side."""
+    """Added to the box around the core on each side, as a share of the long side."""
     min_outside_share: float = Field(0.3, gt=0, lt=1)
     """Share of the features in view that must lie outside the box."""
     min_outside: int = Field(30, ge=1)
@@ -54,35 +52,42 @@ class OverlaySettings(StrictModel):
 
 
 def is_pasted(
-    a: LocalFeatures, b: LocalFeatures, xy_a: Points, fit: AffineFit, settings: OverlaySettings
+    a: LocalFeatures,
+    b: LocalFeatures,
+    agreement: Agreement,
+    settings: OverlaySettings,
 ) -> bool:
     """Whether all that agrees was pasted into both pictures.
 
     Args:
         a: all features of image a.
         b: all features of image b.
-        xy_a: (n, 2), the inliers in image a, in pixels.
-        fit: the model from a to b.
+        agreement: the inliers and the model from a to b.
         settings: limits.
 
     Returns:
-        True when the inliers agree as equal pixels do, and either picture has many features in
-        the view that both share but outside the box around the inliers; also when the map stands
-        still and few features agree.
+        True when the core of the inliers agrees as equal pixels do, and either picture has many
+        features in the view that both share but outside the box around it; also when the map
+        stands still and few features agree.
     """
-    few_agree = fit.num_inliers < settings.min_still_share * min(len(a), len(b))
-    if few_agree and stands_still(a, b, fit.matrix, settings):
+    xy_a, xy_b = agreement.xy_a, agreement.xy_b
+    few_agree = len(xy_a) < settings.min_still_share * min(len(a), len(b))
+    if few_agree and stands_still(a, b, agreement.matrix, settings):
         return True
-    xy_b = apply_affine(fit.matrix, xy_a)
-    extent = min(
-        measure_minor_axis(xy_a) / a.long_side,
-        measure_minor_axis(xy_b) / b.long_side,
-    )
-    if not _agrees_like_pixels(fit, b.long_side, extent < settings.small_patch, settings):
+    is_found, core, squared, is_core = fit_core(np.concatenate([xy_a.T, xy_b.T]), _CORE_ROUNDS)
+    if not is_found:
         return False
-    back = invert_affine(fit.matrix)
-    return _has_other_content(a, b, xy_a, fit.matrix, settings) or _has_other_content(
-        b, a, xy_b, back, settings
+    core_map = core.reshape(2, 3)
+    # The median: a few chance inliers at the edge of the tolerance must not hide the patch.
+    residual_px = float(np.sqrt(np.median(squared)))
+    if (
+        residual_px > settings.max_residual * b.long_side
+        or _measure_distortion(core_map) > settings.max_distortion
+    ):
+        return False
+    back = invert_affine(core_map)
+    return _has_other_content(a, b, xy_a[is_core], core_map, settings) or _has_other_content(
+        b, a, xy_b[is_core], back, settings
     )
 
 
@@ -90,30 +95,23 @@ def stands_still(
     a: LocalFeatures, b: LocalFeatures, matrix: Affine, settings: OverlaySettings
 ) -> bool:
     """Whether the map leaves the corners of image a where they are, in images of one size."""
-    corners = np.array([[0, 0], [a.width, 0], [0, a.height], [a.width, a.height]], np.float64)
-    drift_px = np.linalg.norm(apply_affine(matrix, corners) - corners, axis=1).max()
     tolerance_px = settings.max_drift * a.long_side
-    differ_px = max(abs(a.width - b.width), abs(a.height - b.height))
-    return bool(max(drift_px, differ_px) <= tolerance_px)
-
-
-def _agrees_like_pixels(
-    fit: AffineFit,
-    long_side_px: int,
-    is_small: bool,  # noqa: FBT001  (private)
-    settings: OverlaySettings,
-) -> bool:
-    max_distortion, max_residual = settings.max_distortion, settings.max_residual
-    if is_small:
-        max_distortion, max_residual = settings.max_small_distortion, settings.max_small_residual
-    linear = fit.matrix[:, :2]
-    scale = float(np.trace(linear)) / 2
-    deviation = float(np.abs(linear - scale * np.eye(2)).max())
-    if deviation > max_distortion * abs(scale):
+    if max(abs(a.width - b.width), abs(a.height - b.height)) > tolerance_px:
         return False
-    # The median: a few chance inliers at the edge of the tolerance must not hide the patch.
-    residual_px = float(np.median(fit.residuals_px[fit.inliers]))
-    return residual_px <= max_residual * long_side_px
+    (xx, xy, x0), (yx, yy, y0) = matrix.tolist()
+    return all(
+        math.hypot(xx * x + xy * y + x0 - x, yx * x + yy * y + y0 - y) <= tolerance_px
+        for x in (0, a.width)
+        for y in (0, a.height)
+    )
+
+
+def _measure_distortion(matrix: Affine) -> float:
+    """Largest deviation of the map from pure scaling, relative to the scale."""
+    (xx, xy, _), (yx, yy, _) = matrix.tolist()
+    scale = (xx + yy) / 2
+    deviation = max(abs(xx - scale), abs(xy), abs(yx), abs(yy - scale))
+    return deviation / abs(scale) if scale != 0 else math.inf
 
 
 def _has_other_content(

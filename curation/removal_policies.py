@@ -8,16 +8,22 @@ when a person confirms it. Further classes of the same landmark stay. The polici
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from curation.overlap_evidence import CandidateColumns, CandidateKey, QueryKey, ReviewedCandidate
+from curation.overlap_evidence import (
+    CandidateColumns,
+    CandidateKey,
+    CandidateKeys,
+    QueryKey,
+    ReviewedCandidate,
+)
 from curation.vote_tally import VoteTally, tally_votes
 from manifests.decisions import DecisionRow
 from manifests.rows import RemovalReason
@@ -106,7 +112,7 @@ class RemovalPlan:
 
     removals: tuple[Removal, ...]
     ties: tuple[Tie, ...]
-    pending: tuple[CandidateKey, ...]
+    pending: Sequence[CandidateKey]
     unmatched: tuple[DecisionRow, ...]
 
 
@@ -155,7 +161,7 @@ def plan_removals(
     return RemovalPlan(
         removals=tuple(_make_removals(candidates, votes, reasons, ranking)),
         ties=tuple(_find_ties(ranking)),
-        pending=candidates.list_keys(~votes.is_decided),
+        pending=CandidateKeys(candidates, np.flatnonzero(~votes.is_decided)),
         unmatched=votes.unmatched,
     )
 
@@ -235,6 +241,19 @@ def _find_ties(ranking: _Ranking) -> list[Tie]:
     return ties
 
 
+class _Grounds(NamedTuple):
+    """Rows that speak for removing classes, as columns of plain numbers."""
+
+    landmark_ids: list[int]
+    strengths: list[int]
+    queries: list[int]
+    images: list[int]
+    rows: list[int]
+
+    def take(self, first: int, last: int) -> "_Grounds":
+        return _Grounds._make(column[first:last] for column in self)
+
+
 def _make_removals(
     candidates: CandidateColumns, votes: VoteTally, reasons: NDArray[np.int8], ranking: _Ranking
 ) -> Iterator[Removal]:
@@ -242,29 +261,26 @@ def _make_removals(
     # Stable, so that the rows of a class stay in the order of their keys.
     rows = rows[np.argsort(candidates.landmark_ids[rows], kind="stable")]
     starts = np.flatnonzero(_differ_from_previous(candidates.landmark_ids[rows]))
+    columns = (candidates.landmark_ids, reasons, candidates.query, candidates.image)
+    grounds = _Grounds._make([*(column[rows].tolist() for column in columns), rows.tolist()])
     for first, last in pairwise([*starts.tolist(), len(rows)]):
-        yield _make_removal(candidates, votes, reasons, ranking, rows[first:last])
+        yield _make_removal(candidates, votes, ranking, grounds.take(first, last))
 
 
 def _make_removal(
-    candidates: CandidateColumns,
-    votes: VoteTally,
-    reasons: NDArray[np.int8],
-    ranking: _Ranking,
-    rows: NDArray[np.int64],
+    candidates: CandidateColumns, votes: VoteTally, ranking: _Ranking, grounds: _Grounds
 ) -> Removal:
-    """The removal of one class, from the rows that speak for it, in the order of their keys."""
-    query, strength = candidates.query[rows].tolist(), reasons[rows].tolist()
-    queries = [candidates.queries[position] for position in sorted(set(query))]
-    reviewers = {name for row in rows.tolist() for name in votes.confirmers.get(row, ())}
-    counts = Counter(zip(strength, query, strict=True))
+    """The removal of one class, from the rows that speak for it."""
+    queries = [candidates.queries[place] for place in sorted(set(grounds.queries))]
+    reviewers = sorted({name for row in grounds.rows for name in votes.confirmers.get(row, ())})
+    counts = Counter(zip(grounds.strengths, grounds.queries, strict=True))
     return Removal(
-        landmark_id=int(candidates.landmark_ids[rows[0]]),
-        reason=_STRENGTH[min(strength)],
+        landmark_id=grounds.landmark_ids[0],
+        reason=_STRENGTH[min(grounds.strengths)],
         queries=tuple(queries),
-        images=tuple(candidates.images[i] for i in sorted(set(candidates.image[rows].tolist()))),
-        reviewers=tuple(sorted(reviewers)),
-        evidence=_put_in_words(candidates, counts, sorted(reviewers)),
+        images=tuple(candidates.images[place] for place in sorted(set(grounds.images))),
+        reviewers=tuple(reviewers),
+        evidence=_put_in_words(candidates, counts, reviewers),
         runner_ups=tuple(c for key in queries for c in ranking.get(key, ())[1:]),
     )
 
@@ -281,10 +297,7 @@ def _put_in_words(
     """
     parts = []
     for strength, own in groupby(sorted(counts), key=lambda entry: entry[0]):
-        images = (
-            f"{candidates.queries[q].eval_set}/{candidates.queries[q].query_id} ({counts[s, q]})"
-            for s, q in own
-        )
+        images = (f"{candidates.query_names[entry[1]]} ({counts[entry]})" for entry in own)
         parts.append(f"{_IN_WORDS[_STRENGTH[strength]]} {', '.join(images)}")
     if reviewers:
         parts.append(f"confirmed by {', '.join(reviewers)}")

@@ -254,13 +254,35 @@ UNCERTAIN_PAIRS = Table(
     ),
 )
 
+CROSS_DUPLICATES = Table(
+    "cross_duplicates",
+    1,
+    "One row per pair of images of different classes that are one photograph or show one surface. "
+    "Of a file that occurs many times each image is paired with one of another class.",
+    (
+        Column("image_id_a", pa.string(), "The smaller image id of the pair."),
+        Column("landmark_id_a", pa.int64(), "Class of image a."),
+        Column("image_id_b", pa.string(), "The larger image id of the pair."),
+        Column("landmark_id_b", pa.int64(), "Class of image b."),
+        Column("kind", pa.string(), "`exact`, `near` or `same_scene`."),
+        Column("hamming", pa.int32(), "Bits in which the perceptual hashes differ."),
+        *(c for c in _PAIR_EVIDENCE[1:] if c.name in ("num_tentative", "num_inliers")),
+        Column("verdict", pa.string(), "Of the verifier: `verified` or `duplicate`."),
+        Column("reason", pa.string(), "Reason code of the verdict."),
+    ),
+)
+
 CANDIDATES = Table(
     "candidates",
     1,
     "Evidence that a training image shows a landmark of an evaluation set; for people to judge.",
     (
         Column("eval_set", pa.string(), "Name of the evaluation set."),
-        Column("query_id", pa.string(), "Evaluation query, or `text:TERM` for a text candidate."),
+        Column(
+            "query_id",
+            pa.string(),
+            "Evaluation query; `text:TERM` or `name:NAME` if found by name.",
+        ),
         _IMAGE_ID,
         _LANDMARK_ID,
         Column(
@@ -297,7 +319,11 @@ DECISIONS = Table(
     "What people said about candidates; append-only, a reviewer's later row replaces an earlier.",
     (
         Column("eval_set", pa.string(), "Name of the evaluation set."),
-        Column("query_id", pa.string(), "Evaluation query or `text:TERM`, as in candidates."),
+        Column(
+            "query_id",
+            pa.string(),
+            "Evaluation query, `text:TERM` or `name:NAME`, as in candidates.",
+        ),
         _IMAGE_ID,
         Column("reviewer", pa.string(), "Who decided."),
         Column("decision", pa.string(), "`same`, `different` or `unsure`."),
@@ -377,6 +403,7 @@ TABLES = (
     CONTROLS,
     VERDICTS,
     UNCERTAIN_PAIRS,
+    CROSS_DUPLICATES,
     CANDIDATES,
     DECISIONS,
     MANIFEST,

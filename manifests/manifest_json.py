@@ -116,6 +116,26 @@ class UncertainPairs(StrictModel):
         return text
 
 
+class CrossDuplicates(StrictModel):
+    """Photographs of the clean split that stand in two classes.
+
+    Attributes:
+        num_pairs: pairs of different classes, by kind: `exact`, `near` and `same_scene`.
+        num_dropped: images that left for having a copy in another class.
+    """
+
+    num_pairs: dict[str, int]
+    num_dropped: int
+
+    def describe(self) -> str:
+        """The counts in words."""
+        counts = self.num_pairs
+        return (
+            f"Across classes: {counts['exact']:,} pairs of equal files, {counts['near']:,} of "
+            f"copies, {counts['same_scene']:,} of one scene; {self.num_dropped:,} images left."
+        )
+
+
 class Manifest(StrictModel):
     """The content of `manifest.json`.
 
@@ -130,8 +150,11 @@ class Manifest(StrictModel):
         policy: the settings that turned decisions into removals.
         parents: SHA-256 of what the manifest was made from, by table.
         removed_classes: by ascending landmark id.
+        reduced_classes: classes that lost single images for showing a landmark of an evaluation
+            set, by ascending landmark id; `images` of each is their number.
         calibration: of the threshold on inliers; None if it was left out.
         uncertain: pairs near that threshold; None if they were not listed.
+        cross_duplicates: photographs in two classes; None if they were not looked for.
         ties: queries for which several classes had the most confirmed images.
         pending: candidates that nobody has decided on.
         unmatched_decisions: decisions on something that is no candidate; they remove nothing.
@@ -148,8 +171,10 @@ class Manifest(StrictModel):
     policy: dict[str, Any]
     parents: dict[str, str]
     removed_classes: tuple[RemovedClass, ...]
+    reduced_classes: tuple[RemovedClass, ...] = ()
     calibration: CalibrationResult | None
     uncertain: UncertainPairs | None = None
+    cross_duplicates: CrossDuplicates | None = None
     ties: tuple[str, ...]
     pending: int
     unmatched_decisions: int

@@ -59,6 +59,15 @@ class ImageReason(StrEnum):
     NOT_IN_CORE = "not_in_core"
     CLASS_TOO_SMALL = "class_too_small"
     DUPLICATE = "duplicate"
+    CROSS_CLASS_DUPLICATE = "cross_class_duplicate"
+
+
+class DuplicateKind(StrEnum):
+    """What two images of different classes have in common (`cross_duplicates.kind`)."""
+
+    EXACT = "exact"
+    NEAR = "near"
+    SAME_SCENE = "same_scene"
 
 
 class CandidateSource(StrEnum):
@@ -93,6 +102,12 @@ class RemovalReason(StrEnum):
     VISUAL_UNREFUSED = "visual_unrefused"
     TEXT_CONFIRMED = "text_confirmed"
     PUBLISHED = "published"
+
+
+class ForgetReason(StrEnum):
+    """Why an image left a version of the manifests (`removed.reason`)."""
+
+    FORGOTTEN = "forgotten"
 
 
 class _Meanings(Mapping[StrEnum, str]):
@@ -175,6 +190,10 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (ImageReason.NOT_IN_CORE, "Too many of its verified neighbours were themselves dropped."),
         (ImageReason.CLASS_TOO_SMALL, "Too few photographs of the class remain."),
         (ImageReason.DUPLICATE, "A copy of another photograph that stays."),
+        (ImageReason.CROSS_CLASS_DUPLICATE, "Another class has a copy of this photograph."),
+        (DuplicateKind.EXACT, "Two files with the same bytes."),
+        (DuplicateKind.NEAR, "One photograph re-encoded, resized or slightly cropped."),
+        (DuplicateKind.SAME_SCENE, "Two photographs of one surface."),
         (CandidateSource.VISUAL, "Found by its pixels."),
         (CandidateSource.TEXT, "Found by the name of its class."),
         (CandidateVerdict.MATCH, "Query and photograph agree in enough points."),
@@ -189,6 +208,18 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (RemovalReason.VISUAL_UNREFUSED, "A photograph matches a query and nobody refused it."),
         (RemovalReason.TEXT_CONFIRMED, "Found by its name and confirmed by a person."),
         (RemovalReason.PUBLISHED, "Named in the published list of removed classes."),
+        (
+            ForgetReason.FORGOTTEN,
+            "Taken out on request; only its id and its class are still known.",
+        ),
     ]
 )
 """Every member's meaning, in words for reports and the data dictionary."""
+
+REASONS_OF_STAGE: Mapping[str, type[StrEnum]] = {
+    "ingest": ImageStatus,
+    "clean": ImageReason,
+    "overlap": RemovalReason,
+    "forget": ForgetReason,
+}
+"""What the reasons of the table `removed` are, by the stage that dropped the image."""

@@ -17,6 +17,7 @@ from pipelines.runners import execute
 from pipelines.settings import SourceFetchSettings, SourceSettings
 from pipelines.stages.calibrate import Calibrate
 from pipelines.stages.clean import Clean
+from pipelines.stages.cross_duplicates import FindCrossDuplicates
 from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed, LearnCodebook
 from pipelines.stages.embed_network import EmbedByNetwork
@@ -59,6 +60,7 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
         clean,
         Calibrate(run_dir, config.verify, timeout),
         uncertain,
+        FindCrossDuplicates(run_dir, config.duplicates, config.verify, timeout),
         Overlap(
             run_dir,
             config.evaluation_sets,

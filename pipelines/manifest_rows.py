@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from manifests.arrow_schemas import MANIFEST, VERDICTS
 from manifests.parquet_io import read_table
@@ -45,6 +45,14 @@ class Verdicts:
         return dict(sorted(classes.items()))
 
 
+class Cause(NamedTuple):
+    """Why an image is in no manifest: columns of the table `removed`."""
+
+    stage: str
+    reason: str
+    evidence: str
+
+
 @dataclass(frozen=True)
 class Fate:
     """Which images a manifest keeps.
@@ -53,13 +61,15 @@ class Fate:
         classes: landmark_id -> image ids kept.
         class_index: landmark_id -> number of the class.
         val_images: held out for validation.
-        removed: landmark_id -> reason and evidence, of classes removed for overlap.
+        removed: landmark_id -> why, of classes removed for overlap.
+        removed_images: image id -> why, of images removed by themselves.
     """
 
     classes: Mapping[int, Sequence[str]]
     class_index: Mapping[int, int]
     val_images: frozenset[str]
-    removed: Mapping[int, tuple[str, str]]
+    removed: Mapping[int, Cause]
+    removed_images: Mapping[str, Cause]
 
     @cached_property
     def _kept(self) -> frozenset[str]:
@@ -84,27 +94,23 @@ def manifest_row(image: Row, verdicts: Verdicts, fate: Fate) -> Row:
 
 def explain_removal(image: Row, verdicts: Verdicts, fate: Fate) -> Row:
     """The row of the table `removed` for an image that the manifest does not keep."""
-    stage, reason, evidence = _find_reason(image, verdicts, fate)
-    return {
-        "image_id": image["image_id"],
-        "landmark_id": image["landmark_id"],
-        "stage": stage,
-        "reason": reason,
-        "evidence": evidence,
-    }
+    cause = _find_cause(image, verdicts, fate)
+    ids = {"image_id": image["image_id"], "landmark_id": image["landmark_id"]}
+    return {**ids, **cause._asdict()}
 
 
-def _find_reason(image: Row, verdicts: Verdicts, fate: Fate) -> tuple[str, str, str]:
+def _find_cause(image: Row, verdicts: Verdicts, fate: Fate) -> Cause:
     if image["status"] != ImageStatus.OK:
         status = ImageStatus(image["status"])
         details = image["reason"] or MEANINGS[status]
         where = "" if image["shard"] is None else f"{image['shard']}, {image['member']}: "
-        return "ingest", status, f"{where}{details}"
+        return Cause("ingest", status, f"{where}{details}")
     verdict = verdicts.by_image[image["image_id"]]
     if not verdict["kept"]:
-        return "clean", verdict["reason"], _describe_verdict(verdict)
-    reason, evidence = fate.removed[image["landmark_id"]]
-    return "overlap", reason, evidence
+        return Cause("clean", verdict["reason"], _describe_verdict(verdict))
+    if image["image_id"] in fate.removed_images:
+        return fate.removed_images[image["image_id"]]
+    return fate.removed[image["landmark_id"]]
 
 
 def _describe_verdict(verdict: Row) -> str:

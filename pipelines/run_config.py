@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError, model_validator
 
+from curation.cross_duplicates import CrossDuplicateSettings
 from curation.train_split import CleanSettings
 from manifests.lineage import digest_json
 from manifests.strict_model import StrictModel
@@ -55,6 +56,7 @@ class RunConfig(StrictModel):
     embed: EmbedSettings = EmbedSettings()
     verify: VerifySettings = VerifySettings()
     clean: CleanSettings = CleanSettings()
+    duplicates: CrossDuplicateSettings = CrossDuplicateSettings()
     overlap: OverlapStageSettings = OverlapStageSettings()
     emit: EmitSettings = EmitSettings()
     runner: RunnerSettings = RunnerSettings()
@@ -69,6 +71,7 @@ class RunConfig(StrictModel):
                 "verify.min_inliers too"
             )
         self._check_skipping()
+        self._check_resolving()
         names = [evaluation_set.name for evaluation_set in self.evaluation_sets]
         if len(set(names)) != len(names):
             raise ValueError(f"evaluation_sets: two of them have one name: {names}")
@@ -82,6 +85,14 @@ class RunConfig(StrictModel):
             raise ValueError(
                 "verify.skip_settled_pairs skips pairs that clean.policy kcore, or a "
                 "clean.min_inliers above verify.min_inliers, need: set it to false"
+            )
+
+    def _check_resolving(self) -> None:
+        """Nothing is resolved that was never looked for."""
+        rule = self.emit.cross_class_duplicates
+        if rule != "report" and not self.duplicates.enabled:
+            raise ValueError(
+                f"emit.cross_class_duplicates {rule} needs duplicates.enabled: set it to true"
             )
 
     @property

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from curation.calibration import CalibrationSettings
 from curation.class_index import ValSplitSettings
+from curation.cross_duplicates import ResolveSettings
 from curation.failure_budget import BudgetSettings
 from curation.overlap import OverlapSettings
 from curation.removal_policies import RemovalSettings
@@ -82,6 +83,9 @@ class EvaluationSetSettings(StrictModel):
     """
     text_terms: tuple[str, ...] = ()
     """Classes whose name contains one of these are put before people as well."""
+    landmark_names: tuple[str, ...] = ()
+    """Names of the landmarks that the queries show. A class whose name holds one of them as whole
+    words is put before people too; accents, case and punctuation do not count."""
 
     @model_validator(mode="after")
     def _check_ground_truth(self) -> "EvaluationSetSettings":
@@ -180,7 +184,7 @@ class OverlapStageSettings(OverlapSettings):
     """Queries of one unit of work."""
 
 
-class EmitSettings(RemovalSettings, ValSplitSettings):
+class EmitSettings(RemovalSettings, ResolveSettings, ValSplitSettings):
     """The published manifests."""
 
 

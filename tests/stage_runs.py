@@ -23,6 +23,7 @@ STEP_OF_TABLE = {
     "verdicts": "clean",
     "controls": "clean.calibrate",
     "uncertain_pairs": "clean.uncertain",
+    "cross_duplicates": "clean.duplicates",
     "candidates": "overlap",
 }
 

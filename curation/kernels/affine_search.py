@@ -61,17 +61,10 @@ def compare_frames(
 @compile_on_first_call
 def choose_hypotheses(steps: Steps, max_scale: float, most: int) -> NDArray[np.int64]:
     """At most `most` correspondences, evenly spaced over those that change the scale little."""
-    usable = np.empty(steps.shape[1], np.int64)
-    num_usable = 0
-    for i in range(steps.shape[1]):
-        scale = 2.0 ** (steps[0, i] / _SIZE_STEPS_PER_OCTAVE)
-        if scale <= max_scale and scale >= 1.0 / max_scale:
-            usable[num_usable] = i
-            num_usable += 1
-    chosen = np.empty(min(num_usable, most), np.int64)
-    for k in range(len(chosen)):
-        chosen[k] = usable[k * num_usable // len(chosen)]
-    return chosen
+    most_steps = math.log2(max_scale) * _SIZE_STEPS_PER_OCTAVE
+    usable = np.flatnonzero(np.abs(steps[0]) <= most_steps)
+    places = np.arange(min(len(usable), most))
+    return usable[places * len(usable) // max(len(places), 1)]
 
 
 @compile_on_first_call
@@ -93,10 +86,13 @@ def propose_similarities(points: Frames, steps: Steps, chosen: NDArray[np.int64]
 @compile_on_first_call
 def square_residuals(linear: Map, points: Frames, squared: NDArray[np.float64]) -> None:
     """Squared distances in image b between mapped and matched points, into `squared` (n,)."""
+    # In registers: the compiler cannot know that `squared` is not part of the map.
+    xx, xy, x0 = linear[0], linear[1], linear[2]
+    yx, yy, y0 = linear[3], linear[4], linear[5]
     for i in range(points.shape[1]):
         x, y = points[0, i], points[1, i]
-        dx = linear[0] * x + linear[1] * y + linear[2] - points[2, i]
-        dy = linear[3] * x + linear[4] * y + linear[5] - points[3, i]
+        dx = xx * x + xy * y + x0 - points[2, i]
+        dy = yx * x + yy * y + y0 - points[3, i]
         squared[i] = dx * dx + dy * dy
 
 
@@ -108,10 +104,7 @@ def count_agreeing(maps: Map, points: Frames, tolerance_px: float) -> NDArray[np
     for k in range(len(maps)):
         square_residuals(maps[k], points, squared)
         limit = hypothesis_limit(maps[k], tolerance_px)
-        total = 0
-        for i in range(len(squared)):
-            total += squared[i] <= limit
-        counts[k] = total
+        counts[k] = np.sum(squared <= limit)
     return counts
 
 
@@ -134,34 +127,40 @@ def lies_on_line(xx: float, xy: float, yy: float) -> bool:
 @compile_on_first_call
 def fit_map(points: Frames, chosen: Mask, fitted: Map) -> bool:
     """Least-squares affine map of the chosen points, into `fitted`; False where none exists."""
+    index = np.empty(points.shape[1], np.int64)
     count = 0
-    means = np.zeros(4, np.float64)
     for i in range(points.shape[1]):
-        if chosen[i]:
-            count += 1
-            for side in range(4):
-                means[side] += points[side, i]
+        # Written in any case: a branch on what looks random would stall the processor.
+        index[count] = i
+        count += chosen[i]
     if count < _MIN_POINTS:
         return False
-    for side in range(4):
-        means[side] /= count
+    mean_x_a = mean_y_a = mean_x_b = mean_y_b = 0.0
+    for k in range(count):
+        i = index[k]
+        mean_x_a += points[0, i]
+        mean_y_a += points[1, i]
+        mean_x_b += points[2, i]
+        mean_y_b += points[3, i]
+    mean_x_a, mean_y_a = mean_x_a / count, mean_y_a / count
+    mean_x_b, mean_y_b = mean_x_b / count, mean_y_b / count
     # Scatter of a, of b, and between them.
     aa_xx = aa_xy = aa_yy = bb_xx = bb_xy = bb_yy = 0.0
     ab_xx = ab_xy = ab_yx = ab_yy = 0.0
-    for i in range(points.shape[1]):
-        if chosen[i]:
-            x_a, y_a = points[0, i] - means[0], points[1, i] - means[1]
-            x_b, y_b = points[2, i] - means[2], points[3, i] - means[3]
-            aa_xx += x_a * x_a
-            aa_xy += x_a * y_a
-            aa_yy += y_a * y_a
-            bb_xx += x_b * x_b
-            bb_xy += x_b * y_b
-            bb_yy += y_b * y_b
-            ab_xx += x_a * x_b
-            ab_xy += x_a * y_b
-            ab_yx += y_a * x_b
-            ab_yy += y_a * y_b
+    for k in range(count):
+        i = index[k]
+        x_a, y_a = points[0, i] - mean_x_a, points[1, i] - mean_y_a
+        x_b, y_b = points[2, i] - mean_x_b, points[3, i] - mean_y_b
+        aa_xx += x_a * x_a
+        aa_xy += x_a * y_a
+        aa_yy += y_a * y_a
+        bb_xx += x_b * x_b
+        bb_xy += x_b * y_b
+        bb_yy += y_b * y_b
+        ab_xx += x_a * x_b
+        ab_xy += x_a * y_b
+        ab_yx += y_a * x_b
+        ab_yy += y_a * y_b
     if lies_on_line(aa_xx, aa_xy, aa_yy) or lies_on_line(bb_xx, bb_xy, bb_yy):
         return False
     determinant = aa_xx * aa_yy - aa_xy * aa_xy
@@ -169,8 +168,8 @@ def fit_map(points: Frames, chosen: Mask, fitted: Map) -> bool:
     fitted[1] = (ab_yx * aa_xx - ab_xx * aa_xy) / determinant
     fitted[3] = (ab_xy * aa_yy - ab_yy * aa_xy) / determinant
     fitted[4] = (ab_yy * aa_xx - ab_xy * aa_xy) / determinant
-    fitted[2] = means[2] - (fitted[0] * means[0] + fitted[1] * means[1])
-    fitted[5] = means[3] - (fitted[3] * means[0] + fitted[4] * means[1])
+    fitted[2] = mean_x_b - (fitted[0] * mean_x_a + fitted[1] * mean_y_a)
+    fitted[5] = mean_y_b - (fitted[3] * mean_x_a + fitted[4] * mean_y_a)
     return True
 
 
@@ -199,10 +198,7 @@ def refine(
     best_count, best_sum = -1, 0.0
     fitted = np.empty(6, np.float64)
     square_residuals(similarity, points, squared)
-    agreeing = np.empty(len(squared), np.bool_)
-    limit = hypothesis_limit(similarity, wide_px)
-    for i in range(len(squared)):
-        agreeing[i] = squared[i] <= limit
+    agreeing = squared <= hypothesis_limit(similarity, wide_px)
     for number in range(rounds):
         if not fit_map(points, agreeing, fitted):
             break
@@ -212,13 +208,12 @@ def refine(
         count, total = 0, 0.0
         for i in range(len(squared)):
             agreeing[i] = squared[i] <= limit_px * limit_px
-            if squared[i] <= narrow_px * narrow_px:
-                count += 1
-                total += math.sqrt(squared[i])
+            is_inlier = squared[i] <= narrow_px * narrow_px
+            count += is_inlier
+            total += math.sqrt(squared[i]) if is_inlier else 0.0
         if is_better(count, total, best_count, best_sum):
             best_count, best_sum = count, total
-            for i in range(6):
-                best[i] = fitted[i]
+            best[:] = fitted
     return best_count, best_sum
 
 
@@ -239,7 +234,7 @@ def search_affine(
 
     Args:
         codes_a: stored geometry of image a.
-        codes_b: stored geometry of image b.
+        codes_b: likewise of image b.
         index_a: features of a, one per correspondence, intp (n,).
         index_b: their partners.
         max_hypotheses: similarities tried.
@@ -267,11 +262,27 @@ def search_affine(
         count, total = refine(maps[leader], points, wide_px, narrow_px, rounds, found, squared)
         if is_better(count, total, best_count, best_sum):
             best_count, best_sum = count, total
-            for i in range(6):
-                best[i] = found[i]
+            best[:] = found
     if best_count >= 0:
         square_residuals(best, points, squared)
     return best_count >= 0, best, squared
+
+
+@compile_on_first_call
+def fit_core(points: Frames, rounds: int) -> tuple[bool, Map, NDArray[np.float64], Mask]:
+    """Fit all correspondences, then again and again the half that agrees best.
+
+    Returns:
+        Whether a map was found; the map; the squared residuals of all; who is in the better half.
+    """
+    best, squared = np.empty(6, np.float64), np.empty(points.shape[1], np.float64)
+    is_core = np.ones(len(squared), np.bool_)
+    for _ in range(rounds):
+        if not fit_map(points, is_core, best):
+            return False, best, squared, is_core
+        square_residuals(best, points, squared)
+        is_core = squared <= np.sort(squared)[(len(squared) - 1) // 2]
+    return True, best, squared, is_core
 
 
 @compile_on_first_call
@@ -288,20 +299,11 @@ def search_consistent(
 ) -> tuple[bool, Map, Mask, NDArray[np.float64]]:
     """The whole search of `curation.geometry.find_consistent`.
 
-    Args:
-        codes_a: stored geometry of image a.
-        codes_b: stored geometry of image b.
-        index_a: features of a, one per correspondence, intp (n,).
-        index_b: their partners.
-        max_hypotheses: similarities tried.
-        max_scale: largest change of scale of a similarity.
-        wide_px: residual allowed to a similarity.
-        max_octaves: difference allowed between the changes of scale.
-        max_turn: difference allowed between the changes of angle, in radians.
+    The arguments are those of `search_affine`, and the differences allowed between changes of
+    scale, and between changes of angle, in radians.
 
     Returns:
-        Whether there is any similarity; the best; which correspondences agree with it; the
-        squared residuals of all.
+        Whether there is any similarity; the best; who agrees with it; all squared residuals.
     """
     points = gather_points(codes_a, codes_b, index_a, index_b)
     steps = compare_frames(codes_a, codes_b, index_a, index_b)
@@ -312,9 +314,7 @@ def search_consistent(
     best, best_count = 0, -1
     for k in range(len(maps)):
         find_agreeing(maps[k], points, steps, chosen[k], tolerances, squared, agreeing)
-        count = 0
-        for i in range(len(agreeing)):
-            count += agreeing[i]
+        count = agreeing.sum()
         if count > best_count:
             best, best_count = k, count
     if best_count < 0:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from curation.kernels.compilation import compile_on_first_call, freeze
 from curation.kernels.dot_products import CODE_BITS, DESCRIPTOR_BYTES, LOWEST
 from curation.kernels.processor import DotProductKernel
+from curation.kernels.transposition import compile_transposition, transpose
 
 Descriptors = NDArray[np.uint8]
 Integers = NDArray[np.int32]
@@ -15,9 +16,9 @@ LARGEST_VALUE = 127
 """The largest value of a descriptor: seven bits never saturate in any product."""
 
 _NUM_CODES = 1 << CODE_BITS
-_HIGH_BITS = 0x80808080
 _HIGH_BITS_OF_EIGHT = 0x8080808080808080
-_ONE_PER_BYTE = 0x01010101
+_WORD_BYTES = 4
+_NUM_WORDS = DESCRIPTOR_BYTES // _WORD_BYTES
 
 
 def measure(descriptors: Descriptors) -> tuple[Integers, Integers]:
@@ -43,9 +44,13 @@ def pack(
         Words of four values each, uint32 (num_tiles, 32, num_columns), and the columns' codes,
         int32 (num_tiles * num_columns,), as `compile_comparison` takes them.
     """
-    words = freeze(descriptors.view(np.uint32))
-    bias = kernel.column_bias * _ONE_PER_BYTE
-    return _pack(words, squared_norms, kernel.num_lanes, kernel.num_columns, bias)
+    return _pack(
+        freeze(descriptors),
+        squared_norms,
+        kernel.num_lanes,
+        kernel.num_columns,
+        compile_transposition(kernel),
+    )
 
 
 @compile_on_first_call
@@ -77,21 +82,33 @@ def _has_seven_bits(values: Descriptors) -> bool:
 
 @compile_on_first_call
 def _pack(
-    words: Words, squared_norms: Integers, num_lanes: int, width: int, bias: int
+    descriptors: Descriptors,
+    squared_norms: Integers,
+    num_lanes: int,
+    width: int,
+    transposition: int,
 ) -> tuple[Words, Integers]:
-    count, num_words = words.shape
+    count = len(descriptors)
     num_tiles = (count + width - 1) // width
-    high_bits, taken = np.uint32(_HIGH_BITS), np.uint32(bias)
-    # Columns that are not there are zeros.
-    data = np.full((num_tiles, num_words, width), (high_bits - taken) ^ high_bits, np.uint32)
+    data = np.empty((num_tiles, _NUM_WORDS, width), np.uint32)
     codes = np.full(num_tiles * width, LOWEST, np.int32)
-    for group in range((count + num_lanes - 1) // num_lanes):
+    group_bytes = num_lanes * DESCRIPTOR_BYTES
+    # Numba's addresses have no sign, and would turn sums into floats.
+    start, end = np.int64(descriptors.ctypes.data), np.int64(data.ctypes.data)
+    # Columns that are not there are zeros.
+    last = np.zeros((num_lanes, DESCRIPTOR_BYTES), np.uint8)
+    for group in range(num_tiles * width // num_lanes):
         first = group * num_lanes
         tile = first // width
+        source = start + group * group_bytes
+        if first + num_lanes > count:
+            last[:] = 0
+            for j in range(first, count):
+                last[j - first] = descriptors[j]
+            source = np.int64(last.ctypes.data)
+        target = end + _WORD_BYTES * (tile * _NUM_WORDS * width + first - tile * width)
+        transpose(transposition, source, target)
         for j in range(first, min(first + num_lanes, count)):
-            for k in range(num_words):
-                # Byte by byte, without borrowing from the neighbour.
-                data[tile, k, j - tile * width] = ((words[j, k] | high_bits) - taken) ^ high_bits
             # A lane meets its columns in ascending order; codes fall, so that the first one wins.
             codes[j] = _NUM_CODES - 1 - group - squared_norms[j] * _NUM_CODES
     return data, codes

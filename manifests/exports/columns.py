@@ -60,7 +60,7 @@ EXPORTED = Table(
         *_RIGHTS,
         Column("decision", pa.string(), "`keep` or `drop`."),
         _nullable("stage", pa.string(), "What dropped it: ingest, clean, overlap or forget."),
-        Column("reason_code", pa.string(), "Why it was kept or dropped; see the card."),
+        Column("reason_code", pa.string(), "Why: `verified` or `listed` if kept, else a reason."),
         _nullable("evidence", pa.string(), "What a removal rests on, in words."),
         _nullable("num_verified_neighbours", pa.int32(), "Verified other images of the class."),
         Column("policy_id", pa.string(), "Name of the policy; its settings are in policy.yaml."),

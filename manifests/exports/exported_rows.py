@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -11,13 +10,14 @@ import pyarrow.dataset as ds
 from manifests.arrow_schemas import MANIFEST
 from manifests.exports.columns import DROP, EXPORTED, KEEP, KEPT_SPLITS, LISTED_REASON, SplitName
 from manifests.exports.id_ranges import IdRange
-from manifests.exports.releases import Release
+from manifests.exports.releases import Release, read_matching
 from manifests.label_spaces import LabelSpace
 from manifests.rows import ImageReason
 
 Columns = Mapping[str, pa.Array | pa.ChunkedArray]
 _COMMONS = "http://commons.wikimedia.org/wiki/Category:"
-_OVERLAP = "overlap"
+_INGEST = "ingest"
+_NOWHERE = pa.scalar(None, pa.int32())
 
 
 def category_url(name: str) -> str:
@@ -32,93 +32,74 @@ def qualify_ids(ids: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def read_ids(release: Release, split: SplitName) -> pa.ChunkedArray:
     """The ids of a split in no order; of removed files that share an id, each."""
-    if split in KEPT_SPLITS:
-        return release.kept.to_table(["image_id"], filter=_in_split(release, split))["image_id"]
-    parts = [_explained(release)]
-    if release.folder.clean is not None:
-        parts.append(release.folder.clean.filter(~release.stays))
-    tables = [part.to_table(["image_id"]) for part in parts]
-    return pa.concat_tables(tables)["image_id"]
+    rows, condition = _find(release, split)
+    return read_matching(rows, condition, ["image_id"])["image_id"]
 
 
 def read_rows(release: Release, split: SplitName, ids: IdRange) -> pa.Table:
     """The rows of a split with ids in a range, in ascending order, in the columns of an export."""
-    in_range = ids.as_filter("image_id")
-    if split in KEPT_SPLITS:
-        condition = _in_split(release, split) & in_range
-        rows = _keep(release, split, release.kept.to_table(filter=condition))
-    else:
-        rows = _drop(release, _explained(release).to_table(filter=in_range), {})
-        if release.folder.clean is not None:
-            gone = release.folder.clean.to_table(filter=~release.stays & in_range)
-            rows = pa.concat_tables([rows, _drop(release, gone, _explain(release, gone))])
+    rows, condition = _find(release, split)
+    found = read_matching(rows, condition & ids.as_filter("image_id"))
+    columns = _explain_keeping(release, found) if split in KEPT_SPLITS else _look_up(release, found)
+    exported = _arrange(release, split, columns)
     # Files that share an id differ in what was found wrong with them.
     keys = ("id", "stage", "reason_code", "evidence")
-    return rows.sort_by([(key, "ascending") for key in keys])
+    return exported.sort_by([(key, "ascending") for key in keys])
 
 
-def _in_split(release: Release, split: SplitName) -> ds.Expression:
-    return release.stays & (ds.field("split") == KEPT_SPLITS[split])
+def _find(release: Release, split: SplitName) -> tuple[ds.Dataset, ds.Expression]:
+    """Where the rows of a split are, and which they are."""
+    if split in KEPT_SPLITS:
+        return release.kept, ds.field("split") == KEPT_SPLITS[split]
+    return release.removed, ds.scalar(True)  # noqa: FBT003  (Arrow's signature)
 
 
-def _explained(release: Release) -> ds.Dataset:
-    """The table `removed`; without overlap where the clean split says more of these images."""
-    if release.folder.clean is None:
-        return release.folder.removed
-    return release.folder.removed.filter(ds.field("stage") != _OVERLAP)
-
-
-def _keep(release: Release, split: SplitName, rows: pa.Table) -> pa.Table:
-    size = len(rows)
-    reason = ImageReason.VERIFIED.value if release.folder.table is MANIFEST else LISTED_REASON
-    columns = {
-        "label": rows["class_index"] if release.is_own else _number(release, rows),
-        "split": pa.repeat(split.value, size),
-        "decision": pa.repeat(KEEP, size),
-        "reason_code": pa.repeat(reason, size),
-    }
-    return _arrange(release, rows, columns)
-
-
-def _number(release: Release, rows: pa.Table) -> pa.Array:
-    landmark_ids = rows["landmark_id"].to_numpy()
-    return pa.array(np.searchsorted(release.classes, landmark_ids).astype(np.int32))
-
-
-def _drop(release: Release, rows: pa.Table, columns: Columns) -> pa.Table:
-    size = len(rows)
-    given = {"split": pa.repeat(SplitName.REMOVED.value, size), "decision": pa.repeat(DROP, size)}
-    if "reason" in rows.column_names:
-        given["reason_code"] = rows["reason"]
-    return _arrange(release, rows, given | dict(columns))
-
-
-def _explain(release: Release, gone: pa.Table) -> Columns:
-    """Stage, reason and evidence of rows whose class the policy removes."""
-    place = pc.index_in(gone["landmark_id"], release.gone_ids)
-    classes = release.removed_classes
+def _explain_keeping(release: Release, rows: pa.Table) -> Columns:
+    reason = ImageReason.VERIFIED.value if release.table is MANIFEST else LISTED_REASON
     return {
-        "stage": pa.repeat(_OVERLAP, len(gone)),
-        "reason_code": pa.array([c.reason for c in classes], pa.string()).take(place),
-        "evidence": pa.array([c.evidence for c in classes], pa.string()).take(place),
+        **_columns_of(rows),
+        "label": rows["class_index"],
+        "decision": pa.repeat(KEEP, len(rows)),
+        "reason_code": pa.repeat(reason, len(rows)),
     }
 
 
-def _arrange(release: Release, rows: pa.Table, given: Columns) -> pa.Table:
+def _look_up(release: Release, rows: pa.Table) -> Columns:
+    """Removed rows, with what the clean split says of those images that were in it."""
+    # A file that was refused at the door may bear the id of another one that is in the split.
+    entered = pc.not_equal(rows["stage"], _INGEST)
+    wanted = rows["image_id"].filter(entered).combine_chunks()
+    clean = read_matching(release.clean, ds.field("image_id").isin(wanted))
+    place = pc.if_else(entered, pc.index_in(rows["image_id"], clean["image_id"]), _NOWHERE)
+    return {
+        **_columns_of(clean.take(place)),
+        **_columns_of(rows),
+        "decision": pa.repeat(DROP, len(rows)),
+        "reason_code": rows["reason"],
+    }
+
+
+def _columns_of(rows: pa.Table) -> Columns:
+    return {name: rows[name] for name in rows.column_names}
+
+
+def _arrange(release: Release, split: SplitName, columns: Columns) -> pa.Table:
     """The columns of an export in their order; null where nobody knows."""
-    known = {name: rows[name] for name in rows.column_names if name not in ("split", "image_id")}
-    known |= {"id": rows["image_id"], "image_id": qualify_ids(rows["image_id"])}
-    known |= {"policy_id": pa.repeat(release.policy, len(rows))}
-    if "source_url" in known:
-        known["url"] = known["source_url"]
-    if "landmark_name" in known:
-        known["category"] = _look_up_categories(known["landmark_name"])
-    known |= dict(given)
-    columns = [
-        known[field.name] if field.name in known else pa.nulls(len(rows), field.type)
+    ids = columns["image_id"]
+    known = {
+        **columns,
+        "id": ids,
+        "image_id": qualify_ids(ids),
+        "category": _look_up_categories(columns["landmark_name"]),
+        "split": pa.repeat(split.value, len(ids)),
+        "url": columns["source_url"],
+        "policy_id": pa.repeat(release.policy, len(ids)),
+    }
+    arranged = [
+        known[field.name] if field.name in known else pa.nulls(len(ids), field.type)
         for field in EXPORTED.schema
     ]
-    return pa.table(columns, names=EXPORTED.schema.names).cast(EXPORTED.schema)
+    return pa.table(arranged, names=EXPORTED.schema.names).cast(EXPORTED.schema)
 
 
 def _look_up_categories(names: pa.ChunkedArray) -> pa.Array:

@@ -1,5 +1,6 @@
 """Cuts a set of ids into ranges of bounded size, so that a large split is sorted part by part."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -43,4 +44,4 @@ def cut_ids(ids: pa.ChunkedArray, max_rows: int) -> list[IdRange]:
     order = pc.sort_indices(ids)
     cuts = pc.unique(ids.take(order.take(pa.array(starts, pa.int64())))).to_pylist()
     limits = [None, *cuts, None]
-    return [IdRange(first, end) for first, end in zip(limits, limits[1:], strict=False)]
+    return [IdRange(first, end) for first, end in pairwise(limits)]

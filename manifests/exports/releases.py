@@ -1,16 +1,12 @@
-"""What is exported: a folder of manifests, and the split that a policy makes of it."""
+"""What is exported: manifests as they were written, with every file of them checked."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from manifests.arrow_schemas import LISTED, MANIFEST, REMOVED, Table
@@ -20,25 +16,33 @@ from manifests.manifest_json import Manifest, RemovedClass, read_manifest
 from manifests.parquet_io import holds_table, scan_table
 
 MANIFEST_NAME: Final = "manifest.json"
-_SPLIT, _CLEAN, _REMOVED = "rgldv2_clean", "gldv2_clean", "removed"
+_PUBLISHED_POLICY = "published"
+_BATCH_ROWS = 32_768
+_BATCHES_AHEAD = 4
 
 
 @dataclass(frozen=True, eq=False)
-class ManifestsFolder:
-    """Manifests as `cleanmark emit` or `cleanmark rgldv2` wrote them.
+class Release:
+    """The split of one policy, as `cleanmark emit` or `cleanmark rgldv2` wrote it.
 
     Attributes:
-        path: the folder.
+        path: the folder of the manifests.
         manifest: its `manifest.json`.
         table: what a row of a split is; `listed` if no image was read.
+        kept: rows of the published split.
+        clean: rows of the split before the overlap was removed; empty if they were not kept.
+        removed: rows of the table `removed`.
     """
 
     path: Path
     manifest: Manifest
     table: Table
+    kept: ds.Dataset
+    clean: ds.Dataset
+    removed: ds.Dataset
 
     @classmethod
-    def open(cls, path: Path) -> "ManifestsFolder":
+    def open(cls, path: Path) -> "Release":
         """Read `manifest.json` and compare every file with it.
 
         Raises:
@@ -47,32 +51,47 @@ class ManifestsFolder:
         manifest = _read(path / MANIFEST_NAME)
         for name, digest in manifest.digests.items():
             _check_file(path / name, digest)
-        found = cls(path, manifest, MANIFEST)
-        parts = found.list_parts(_SPLIT)
-        if parts and all(holds_table(part, LISTED) for part in parts):
-            return cls(path, manifest, LISTED)
-        return found
+        kept = list_parts(path, manifest, "rgldv2_clean")
+        table = LISTED if kept and all(holds_table(part, LISTED) for part in kept) else MANIFEST
+        return cls(
+            path,
+            manifest,
+            table,
+            scan_table(kept, table),
+            scan_table(list_parts(path, manifest, "gldv2_clean"), table),
+            scan_table(list_parts(path, manifest, "removed"), REMOVED),
+        )
 
-    def list_parts(self, name: str) -> list[Path]:
-        """The Parquet parts of one of the folder's tables, by name."""
-        names = sorted(self.manifest.digests)
-        return [self.path / n for n in names if n.startswith(f"{name}/") and n.endswith(".parquet")]
+    @property
+    def policy(self) -> str:
+        """The name of the policy, and of everything that is named after it."""
+        return str(self.manifest.policy.get("policy", _PUBLISHED_POLICY))
 
-    @cached_property
-    def published(self) -> ds.Dataset:
-        """Rows of the split that the folder's own policy made."""
-        return scan_table(self.list_parts(_SPLIT), self.table)
+    @property
+    def touched_classes(self) -> tuple[RemovedClass, ...]:
+        """Classes that the policy removed, or took images from."""
+        return (*self.manifest.removed_classes, *self.manifest.reduced_classes)
 
-    @cached_property
-    def clean(self) -> ds.Dataset | None:
-        """Rows of the split before the overlap was removed; None if they were not kept."""
-        parts = self.list_parts(_CLEAN)
-        return scan_table(parts, self.table) if parts else None
 
-    @cached_property
-    def removed(self) -> ds.Dataset:
-        """Rows of the table `removed`."""
-        return scan_table(self.list_parts(_REMOVED), REMOVED)
+def list_parts(folder: Path, manifest: Manifest, table: str) -> list[Path]:
+    """The Parquet parts of one of the tables beside a `manifest.json`, by name."""
+    names = sorted(manifest.digests)
+    found = (name for name in names if name.startswith(f"{table}/") and name.endswith(".parquet"))
+    return [folder / name for name in found]
+
+
+def read_matching(
+    rows: ds.Dataset, condition: ds.Expression, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows that meet a condition; of the others only a few thousand are in memory at a time."""
+    names = None if columns is None else list(columns)
+    return rows.to_table(
+        names,
+        filter=condition,
+        batch_size=_BATCH_ROWS,
+        batch_readahead=_BATCHES_AHEAD,
+        fragment_readahead=1,
+    )
 
 
 def _read(path: Path) -> Manifest:
@@ -97,56 +116,3 @@ def _check_file(path: Path, digest: str) -> None:
             f"{path}: not the file that {MANIFEST_NAME} lists, its SHA-256 differs; copy the "
             "folder again, or write it again with `cleanmark emit`"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Release:
-    """The split of one policy.
-
-    Attributes:
-        folder: where its rows come from.
-        policy: name of the policy.
-        settings: that the policy stands for, and those of the split.
-        removed_classes: classes that the policy removes.
-        is_own: whether it is the policy that the folder was written with. Then its rows are the
-            published ones; of any other they are the clean split without the classes, numbered
-            anew. Which images validate is the same for all: every class is split by itself.
-    """
-
-    folder: ManifestsFolder
-    policy: str
-    settings: Mapping[str, Any]
-    removed_classes: tuple[RemovedClass, ...]
-    is_own: bool
-
-    @property
-    def kept(self) -> ds.Dataset:
-        """Where the rows that stay are; filter them with `stays`."""
-        if self.is_own:
-            return self.folder.published
-        if self.folder.clean is None:
-            raise InputError(f"{self.folder.path}: has no gldv2_clean/, which other policies need")
-        return self.folder.clean
-
-    @property
-    def gone_ids(self) -> pa.Array:
-        """The classes that go, int64 ascending."""
-        return pa.array([c.landmark_id for c in self.removed_classes], pa.int64())
-
-    @property
-    def stays(self) -> ds.Expression:
-        """Which rows of `kept` stay."""
-        return ~ds.field("landmark_id").isin(self.gone_ids)
-
-    @cached_property
-    def classes(self) -> NDArray[np.int64]:
-        """The classes that stay, ascending: their places are the labels of a replanned split."""
-        ids = self.kept.to_table(["landmark_id"], filter=self.stays)["landmark_id"]
-        return np.unique(np.asarray(pc.unique(ids).to_numpy(), np.int64))
-
-
-def own_release(folder: ManifestsFolder) -> Release:
-    """The split of the policy that a folder was written with."""
-    manifest = folder.manifest
-    policy = str(manifest.policy.get("policy", "published"))
-    return Release(folder, policy, manifest.policy, manifest.removed_classes, is_own=True)

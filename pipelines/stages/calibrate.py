@@ -43,7 +43,7 @@ class Calibrate:
     timeout_seconds: float
 
     name: ClassVar[str] = "clean.calibrate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:

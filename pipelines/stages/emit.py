@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from curation.class_index import choose_val_images, index_classes
-from curation.removal_policies import (
-    CandidateKey,
-    RemovalPlan,
-    RemovalSettings,
-    ReviewedCandidate,
-    plan_removals,
-)
-from manifests.arrow_schemas import CANDIDATES, IMAGES, MANIFEST, REMOVED
+from curation.removal_policies import RemovalPlan
+from manifests.arrow_schemas import IMAGES, MANIFEST, REMOVED
 from manifests.gldv2_csv import write_train_clean_csv
 from manifests.lineage import CODE_VERSION, digest_file, digest_json
 from manifests.manifest_json import (
@@ -25,15 +19,23 @@ from manifests.manifest_json import (
     write_manifest,
 )
 from manifests.parquet_io import read_table, write_rows
-from manifests.rows import CandidateSource, CandidateVerdict
-from pipelines.decision_log import current_decisions, decision_parts
+from manifests.rows import ImageReason
+from pipelines.decision_log import decision_parts
+from pipelines.dropped_copies import count_cross_duplicates, drop_copies
 from pipelines.in_flight import InFlight
-from pipelines.manifest_rows import Fate, Row, Verdicts, explain_removal, manifest_row
+from pipelines.manifest_rows import Cause, Fate, Row, Verdicts, explain_removal, manifest_row
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
+from pipelines.run_removals import (
+    describe_removals,
+    explain_classes,
+    explain_images,
+    plan_run_removals,
+)
 from pipelines.settings import EmitSettings, VerifySettings
 from pipelines.stages.calibrate import Calibrate, read_calibration
 from pipelines.stages.clean import Clean
+from pipelines.stages.cross_duplicates import FindCrossDuplicates
 from pipelines.stages.ingest import Join
 from pipelines.stages.overlap import Overlap
 from pipelines.stages.uncertain import ListUncertain
@@ -61,9 +63,11 @@ class Emit:
     uncertain: ListUncertain
     config_digest: str
     timeout_seconds: float
+    manifests_dir: Path | None = None
+    """Where to write; the run's own folder unless another is given."""
 
     name: ClassVar[str] = "emit"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -90,12 +94,9 @@ class Emit:
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:  # noqa: ARG002  (nothing to decode)
         """Write manifests and removed images shard by shard, `manifest.json` last."""
-        plan = self._plan_removals()
+        plan = plan_run_removals(self.run_dir, self.settings)
         verdicts = Verdicts.load(self.run_dir)
-        fates = {
-            CLEAN: _choose_fates(verdicts, {}, self.settings),
-            DEOVERLAPPED: _choose_fates(verdicts, _evidence_by_class(plan), self.settings),
-        }
+        fates = self._choose_fates(plan, verdicts)
         totals = _Totals()
         for part in table_parts(self.run_dir, Join.name):
             self._write_shard(part, verdicts, fates, totals)
@@ -115,7 +116,7 @@ class Emit:
         }
 
     def _path(self, name: str) -> Path:
-        return self.run_dir / FOLDER / name
+        return (self.manifests_dir or self.run_dir / FOLDER) / name
 
     def _parents(self) -> dict[str, str]:
         parents = {
@@ -125,30 +126,22 @@ class Emit:
                 ("controls", Calibrate.name),
                 ("verdicts", Clean.name),
                 ("uncertain_pairs", ListUncertain.name),
+                ("cross_duplicates", FindCrossDuplicates.name),
                 ("candidates", Overlap.name),
             )
         }
         decisions = [digest_file(part) for part in decision_parts(self.run_dir)]
         return parents | {"decisions": digest_json(decisions)}
 
-    def _plan_removals(self) -> RemovalPlan:
-        rows: list[Row] = []
-        if output_digests(self.run_dir, Overlap.name):
-            rows = read_table(table_parts(self.run_dir, Overlap.name), CANDIDATES).to_pylist()
-        candidates = [
-            ReviewedCandidate(
-                CandidateKey(row["eval_set"], row["query_id"], row["image_id"]),
-                row["landmark_id"],
-                row["num_inliers"],
-                CandidateVerdict(row["verdict"]),
-                CandidateSource(row["source"]),
-            )
-            for row in rows
-        ]
-        settings = RemovalSettings(
-            policy=self.settings.policy, min_confirmations=self.settings.min_confirmations
-        )
-        return plan_removals(candidates, current_decisions(self.run_dir), settings)
+    def _choose_fates(self, plan: RemovalPlan, verdicts: Verdicts) -> dict[str, Fate]:
+        copies = drop_copies(self.run_dir, verdicts.kept_by_class, self.settings)
+        classes, images = explain_classes(plan), copies
+        if self.settings.removes == "images":
+            classes, images = {}, explain_images(plan) | copies
+        return {
+            CLEAN: _make_fate(verdicts, {}, copies, self.settings),
+            DEOVERLAPPED: _make_fate(verdicts, classes, images, self.settings),
+        }
 
     def _write_shard(
         self, part: Path, verdicts: Verdicts, fates: Mapping[str, Fate], totals: "_Totals"
@@ -174,7 +167,8 @@ class Emit:
         totals: "_Totals",
     ) -> Manifest:
         files = [output.removeprefix(f"{FOLDER}/") for output in unit.outputs[:-1]]
-        sizes = {c: len(image_ids) for c, image_ids in fates[CLEAN].classes.items()}
+        removals = self._describe_removals(plan, verdicts, fates)
+        of_classes = self.settings.removes == "classes"
         return Manifest(
             counts=totals.count(DEOVERLAPPED),
             gldv2_clean=totals.count(CLEAN),
@@ -185,25 +179,28 @@ class Emit:
             code_version=CODE_VERSION,
             policy=self.settings.model_dump(mode="json"),
             parents=self._parents(),
-            removed_classes=tuple(
-                RemovedClass(
-                    landmark_id=removal.landmark_id,
-                    landmark_name=verdicts.landmark_names.get(removal.landmark_id),
-                    images=sizes.get(removal.landmark_id, 0),
-                    reason=removal.reason,
-                    evidence=removal.evidence,
-                    queries=tuple(f"{q.eval_set}/{q.query_id}" for q in removal.queries),
-                    reviewers=removal.reviewers,
-                    runner_ups=tuple(sorted({c.landmark_id for c in removal.runner_ups})),
-                )
-                for removal in plan.removals
-            ),
+            removed_classes=removals if of_classes else (),
+            reduced_classes=() if of_classes else removals,
             calibration=read_calibration(self.run_dir, self.verify),
             uncertain=count_uncertain_pairs(self.uncertain),
+            cross_duplicates=count_cross_duplicates(
+                self.run_dir, totals.count_removed(ImageReason.CROSS_CLASS_DUPLICATE)
+            ),
             ties=tuple(f"{tie.query.eval_set}/{tie.query.query_id}" for tie in plan.ties),
             pending=len(plan.pending),
             unmatched_decisions=len(plan.unmatched),
         )
+
+    def _describe_removals(
+        self, plan: RemovalPlan, verdicts: Verdicts, fates: Mapping[str, Fate]
+    ) -> tuple[RemovedClass, ...]:
+        """The removals, each with the number of images that left for it."""
+        left = fates[DEOVERLAPPED].classes
+        num_gone = {
+            c: len(image_ids) - len(left.get(c, ()))
+            for c, image_ids in fates[CLEAN].classes.items()
+        }
+        return describe_removals(plan, verdicts.landmark_names, num_gone)
 
 
 class _Totals:
@@ -222,6 +219,9 @@ class _Totals:
         for row in rows:
             self.removed.setdefault(row["stage"], Counter())[str(row["reason"])] += 1
 
+    def count_removed(self, reason: str) -> int:
+        return sum(by_reason[str(reason)] for by_reason in self.removed.values())
+
     def count(self, table: str) -> ManifestCounts:
         splits = {split: self._count(table, (split,)) for split in ("train", "val")}
         whole = self._count(table, tuple(splits))
@@ -232,15 +232,19 @@ class _Totals:
         return SplitCounts(images=sum(cells.values()), classes=len({k[2] for k in cells}))
 
 
-def _evidence_by_class(plan: RemovalPlan) -> dict[int, tuple[str, str]]:
-    return {r.landmark_id: (str(r.reason), r.evidence) for r in plan.removals}
-
-
-def _choose_fates(
-    verdicts: Verdicts, removed: Mapping[int, tuple[str, str]], settings: EmitSettings
+def _make_fate(
+    verdicts: Verdicts,
+    removed: Mapping[int, Cause],
+    removed_images: Mapping[str, Cause],
+    settings: EmitSettings,
 ) -> Fate:
-    classes = {c: ids for c, ids in verdicts.kept_by_class.items() if c not in removed}
+    left = {
+        c: [image_id for image_id in image_ids if image_id not in removed_images]
+        for c, image_ids in verdicts.kept_by_class.items()
+        if c not in removed
+    }
+    classes = {c: image_ids for c, image_ids in left.items() if image_ids}
     val_images: set[str] = set()
     for image_ids in classes.values():
         val_images |= choose_val_images(image_ids, settings)
-    return Fate(classes, index_classes(classes), frozenset(val_images), removed)
+    return Fate(classes, index_classes(classes), frozenset(val_images), removed, removed_images)

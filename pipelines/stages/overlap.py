@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.images import Box, ImageError, decode_image
+from curation.named_candidates import propose_name_candidates, propose_text_candidates
 from curation.neighbours import find_neighbours
-from curation.overlap import (
-    Candidate,
-    ProbeMatch,
-    ProbeName,
-    propose_text_candidates,
-    select_visual_candidates,
-)
+from curation.overlap import Candidate, ProbeMatch, ProbeName, select_visual_candidates
 from curation.sift import extract_sift
 from curation.train_split import ImageVerdict
 from manifests.arrow_schemas import CANDIDATES, VERDICTS
@@ -79,20 +74,21 @@ class Overlap:
     timeout_seconds: float
 
     name: ClassVar[str] = "overlap"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
-        """Chunks of the queries of each evaluation set, then the text terms of all."""
+        """Chunks of the queries of each evaluation set, then the names that all look for."""
         units = [unit for s in self.evaluation_sets for unit in self._plan_queries(s)]
         terms = {s.name: list(s.text_terms) for s in self.evaluation_sets if s.text_terms}
-        if terms:
+        names = {s.name: list(s.landmark_names) for s in self.evaluation_sets if s.landmark_names}
+        if terms or names:
             stages = (Join, Clean)
             units.append(
                 make_unit(
                     self,
                     "text",
-                    spec={"terms": terms},
+                    spec={"terms": terms, "names": names},
                     outputs=["candidates/text.parquet"],
                     inputs=self._inputs(stages),
                     settings={},
@@ -152,12 +148,14 @@ class Overlap:
     def _candidates_by_name(self, unit: Unit) -> list[Candidate]:
         verdicts = [ImageVerdict(**row) for row in _read_verdicts(self.run_dir)]
         terms: dict[str, list[str]] = unit.spec["terms"]  # type: ignore[assignment]
+        wanted: dict[str, list[str]] = unit.spec["names"]  # type: ignore[assignment]
         names = open_images(self.run_dir).landmark_names
-        return [
-            candidate
-            for eval_set in sorted(terms)
-            for candidate in propose_text_candidates(eval_set, terms[eval_set], verdicts, names)
+        all_names = {landmark_id: (name,) for landmark_id, name in names.items()}
+        by_term = [propose_text_candidates(s, terms[s], verdicts, names) for s in sorted(terms)]
+        by_name = [
+            propose_name_candidates(s, wanted[s], verdicts, all_names) for s in sorted(wanted)
         ]
+        return [candidate for part in (*by_term, *by_name) for candidate in part]
 
     def _candidates_by_sight(self, unit: Unit, in_flight: InFlight) -> list[Candidate]:
         by_name = {s.name: s for s in self.evaluation_sets}

@@ -38,7 +38,7 @@ class Verify:
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:

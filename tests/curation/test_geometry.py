@@ -13,7 +13,7 @@ from curation.geometry import (
 )
 
 SETTINGS = GeometrySettings()
-TOLERANCE_PX = 0.025 * 800
+TOLERANCE_PX = SETTINGS.tolerance * 800
 numbers = st.floats(-3, 3, allow_nan=False)
 maps = st.tuples(*[numbers] * 4, *[st.floats(-100, 100)] * 2).map(
     lambda v: np.array([[v[0], v[1], v[4]], [v[2], v[3], v[5]]])
@@ -64,7 +64,7 @@ def test_a_planted_map_is_recovered_among_outliers(scale, turn_deg, shift):
     assert fit.num_inliers == fit.inliers.sum()
     corners = np.array([[250.0, 220], [550, 220], [400, 380]])
     error_px = np.linalg.norm(apply_affine(fit.matrix, corners) - apply_affine(matrix, corners))
-    assert error_px < 8  # chance inliers within 20 px pull a little
+    assert error_px < 8  # chance inliers within 24 px pull a little
 
 
 def test_without_outliers_the_planted_map_is_recovered_to_the_rounding_of_the_format():
@@ -87,7 +87,7 @@ def test_a_sheared_and_stretched_map_is_reached_from_similarities():
     assert fit.matrix[:, :2] == pytest.approx(matrix[:, :2], abs=1e-3)
 
 
-@pytest.mark.parametrize(("offset_px", "is_inlier"), [(19.0, True), (21.5, False)])
+@pytest.mark.parametrize(("offset_px", "is_inlier"), [(23.0, True), (25.5, False)])
 def test_the_tolerance_is_a_share_of_the_long_side_of_image_b(offset_px, is_inlier):
     xy = draw_points(4, 200)
     moved = xy.copy()

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.landmark_names import normalise_text
+from curation.named_candidates import propose_text_candidates
 from curation.overlap import (
     Candidate,
     OverlapSettings,
     ProbeMatch,
-    normalise_text,
-    propose_text_candidates,
     select_visual_candidates,
 )
 from curation.train_split import ImageVerdict

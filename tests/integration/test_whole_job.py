@@ -186,6 +186,7 @@ def test_units_that_raise_crash_or_hang_fail_alone_and_are_done_again(
         "clean": 4,
         "clean.calibrate": 1,
         "clean.uncertain": 4,
+        "clean.duplicates": 1,
         "overlap": 2,
         "emit": 1,
     }
@@ -239,7 +240,7 @@ def test_a_killed_job_leaves_no_process_and_ends_in_the_same_bytes(cut_up, tmp_p
     [
         (
             {"clean": {"min_verified_neighbours": 3}},
-            ["clean", "clean.calibrate", "clean.uncertain", "overlap", "emit"],
+            ["clean", "clean.calibrate", "clean.uncertain", "clean.duplicates", "overlap", "emit"],
         ),
         ({"emit": {"policy": "strict"}}, ["emit"]),
         ({"runner": {"workers": 2}}, []),

@@ -5,10 +5,10 @@ import pytest
 
 from curation.duplicates import DuplicateGroups
 from curation.match_graph import score_both_ways
+from curation.named_candidates import propose_text_candidates
 from curation.overlap import (
     OverlapSettings,
     ProbeMatch,
-    propose_text_candidates,
     select_visual_candidates,
 )
 from curation.train_split import ClassImage, CleanSettings, split_class
@@ -22,10 +22,12 @@ ENUMS = [
     rows.PairVerdict,
     rows.PairReason,
     rows.ImageReason,
+    rows.DuplicateKind,
     rows.CandidateSource,
     rows.CandidateVerdict,
     rows.Decision,
     rows.RemovalReason,
+    rows.ForgetReason,
 ]
 MATCH = {
     "landmark_id": 7,

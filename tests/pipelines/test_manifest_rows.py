@@ -3,7 +3,7 @@ from stage_runs import Run
 
 from manifests.arrow_schemas import MANIFEST, REMOVED
 from manifests.rows import MEANINGS, ImageReason, ImageStatus
-from pipelines.manifest_rows import Fate, Verdicts, explain_removal, manifest_row
+from pipelines.manifest_rows import Cause, Fate, Verdicts, explain_removal, manifest_row
 
 A, B, C = "0" * 15 + "a", "0" * 15 + "b", "0" * 15 + "c"
 
@@ -51,7 +51,7 @@ def _verdicts(*rows):
 def _fate(classes=None, val=(), removed=()):
     classes = {7: [A, B]} if classes is None else classes
     numbers = {landmark_id: number for number, landmark_id in enumerate(sorted(classes))}
-    return Fate(classes, numbers, frozenset(val), dict(removed))
+    return Fate(classes, numbers, frozenset(val), dict(removed), {})
 
 
 def test_kept_images_are_grouped_by_class_both_ascending():
@@ -116,7 +116,9 @@ def test_a_dropped_copy_names_its_original():
 
 
 def test_what_went_with_its_class_keeps_the_reason_of_the_class():
-    fate = _fate({}, removed={7: ("visual_majority", "most confirmed photographs for q (2)")})
+    fate = _fate(
+        {}, removed={7: Cause("overlap", "visual_majority", "most confirmed photographs for q (2)")}
+    )
     row = explain_removal(_image(A), _verdicts(_verdict(A)), fate)
     assert (row["stage"], row["reason"]) == ("overlap", "visual_majority")
     assert row["evidence"] == "most confirmed photographs for q (2)"

@@ -220,3 +220,29 @@ def test_another_seed_holds_out_other_images_and_keeps_the_same(own_run):
     after = run.manifest_rows("rgldv2_clean")
     assert [row["image_id"] for row in after] == [row["image_id"] for row in before]
     assert [row["split"] for row in after] != [row["split"] for row in before]
+
+
+@pytest.mark.parametrize("policy", ["paper", "confirmed", "strict"])
+def test_removing_images_takes_the_confirmed_ones_and_leaves_their_class(own_run, tmp_path, policy):
+    run = _with(own_run, policy=policy, removes="images")
+    chosen = next(row["image_id"] for row in run.rows("candidates") if _matches(row))
+    _decide(run, tmp_path, "different", lambda row: row["image_id"] != chosen)
+    _decide(run, tmp_path, "same", lambda row: row["image_id"] == chosen and _matches(row))
+    manifest = _manifest(run)
+    assert manifest.removed_classes == ()
+    (reduced,) = manifest.reduced_classes
+    assert (reduced.landmark_id, reduced.images) == (OVERLAPPING_CLASS, 1)
+    before = {row["image_id"] for row in run.manifest_rows("gldv2_clean")}
+    assert {row["image_id"] for row in run.manifest_rows("rgldv2_clean")} == before - {chosen}
+    (row,) = [row for row in run.manifest_rows("removed") if row["image_id"] == chosen]
+    assert (row["stage"], row["reason"]) == ("overlap", reduced.reason)
+    assert "confirmed by ana" in row["evidence"]
+
+
+def test_removing_all_images_of_a_class_leaves_no_gap_in_the_numbers(own_run, tmp_path):
+    run = _with(own_run, policy="confirmed", removes="images")
+    _decide(run, tmp_path, "same", lambda row: row["landmark_id"] == 101 or _matches(row))
+    rows = run.manifest_rows("rgldv2_clean")
+    left = sorted({row["landmark_id"] for row in rows})
+    assert {row["class_index"] for row in rows} == set(range(len(left)))
+    assert _manifest(run).counts.classes == len(left)

@@ -69,6 +69,14 @@ def test_names_propose_a_class_by_one_kept_image(tiny_run):
     assert {row[name] for name in evidence} == {None}
 
 
+def test_a_class_that_bears_the_name_of_a_landmark_is_proposed(own_run):
+    run = _with(own_run, {"text_terms": (), "landmark_names": ("STONE-bridge", "Bridge of Stone")})
+    run.finish("overlap")
+    (row,) = [row for row in run.rows("candidates") if row["source"] == "text"]
+    assert (row["query_id"], row["landmark_id"]) == ("name:STONE-bridge", OVERLAPPING_CLASS)
+    assert (row["verdict"], row["landmark_name"]) == ("named", "Stone Bridge")
+
+
 def test_without_terms_there_is_no_unit_for_names(own_run):
     run = _with(own_run, {"text_terms": ()})
     assert [unit.unit_id for unit in run.step("overlap").plan()] == ["tiny-000"]

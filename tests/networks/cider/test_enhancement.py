@@ -30,12 +30,13 @@ def test_the_kernel_of_efficient_channel_attention(channels, size):
 
 @pytest.mark.parametrize("kind", ["se", "eca", "nl", "ge"])
 def test_the_shape_stays_and_all_parameters_learn(kind):
-    layer = build_enhancement(kind, 32)
-    enhanced = layer(random_map())
-    assert enhanced.shape == (2, 32, 5, 7)
+    # Wide enough that no seed leaves every hidden unit of a bottleneck at zero.
+    layer, features = build_enhancement(kind, 512), random_map(channels=512)
+    enhanced = layer(features)
+    assert enhanced.shape == features.shape
     if kind == "nl":
         torch.nn.init.ones_(layer.bn.weight)
-        enhanced = layer(random_map())
+        enhanced = layer(features)
     enhanced.square().sum().backward()
     for name, parameter in layer.named_parameters():
         assert parameter.grad.abs().sum() > 0, name
@@ -85,7 +86,8 @@ def test_non_local_starts_idle_and_then_mixes_positions():
 
 
 def test_gather_excite_gates_neighbourhoods_of_eight():
-    layer, features = GatherExcite(32).eval(), random_map(rows=16, columns=8)
+    layer = GatherExcite(512).eval()
+    features = random_map(channels=512, rows=16, columns=8)
     gates = (layer(features) / features).detach()
     for top in (0, 8):
         block = gates[:, :, top : top + 8]

@@ -1,12 +1,10 @@
-"""Matches of local features for many pairs at once, on a GPU.
+"""Nearest neighbours of local features for a batch of any pairs of images, on a GPU or a CPU.
 
-The numbers are those of `curation.kernels`: squared distances are whole, and of equally near
-descriptors the first counts. Values of seven bits keep products and sums below 2^24, which float32
-holds exactly, and a descriptor value itself fits in the shortened factors of TensorFloat-32: the
-answer is the same on every device, whatever the precision of its matrix products.
+The verifier decides pair by pair which image gives the rows, so each pair brings its own. The
+numbers are those of `curation.kernels`: whole, and of equally near descriptors the first counts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,135 +15,87 @@ from torch.nn.utils.rnn import pad_sequence
 
 _FAR = float(2**30)
 """Squared distance of a descriptor that is not there."""
-_FLOAT_BYTES = 4
-_COPIES = 2
-"""Distances are held twice while their neighbours are looked for."""
+_LARGEST_VALUE = 127
+_MIN_COLUMNS = 2
+"""The ratio test needs a second neighbour."""
+
+Descriptors = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class DescriptorMatches:
-    """Mutual nearest neighbours of two images that pass the ratio test, by ascending row.
+class PairNeighbours:
+    """Nearest neighbours both ways between the rows and the columns of one pair.
 
     Attributes:
-        rows: descriptors of the query, int64 (n,).
-        columns: their partners in the candidate, int64 (n,).
-        ratio: distance to the partner over the distance to the next best, float64 (n,).
+        nearest: for every row its nearest column, int32 (n,).
+        squared: squared distance to it, int32 (n,).
+        second_squared: squared distance to the second nearest, int32 (n,).
+        nearest_row: for every column its nearest row, int32 (m,).
     """
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    ratio: NDArray[np.float64]
+    nearest: NDArray[np.int32]
+    squared: NDArray[np.int32]
+    second_squared: NDArray[np.int32]
+    nearest_row: NDArray[np.int32]
 
 
-@dataclass(frozen=True, eq=False)
-class BatchedNeighbours:
-    """Nearest neighbours both ways between a query and each of its candidates.
+def find_neighbours_of_pairs(
+    pairs: Sequence[tuple[Descriptors, Descriptors]], device: torch.device
+) -> list[PairNeighbours]:
+    """Compare the two images of each pair.
 
-    Attributes:
-        nearest: for every row of the query its nearest in the candidate, int64 (b, n).
-        squared: squared distance to it, float32 (b, n), a whole number.
-        second_squared: squared distance to the second nearest, likewise.
-        nearest_row: for every descriptor of the candidates its nearest in the query, int64
-            (b, m); meaningless behind the end of a candidate.
-    """
+    Values of seven bits keep products and sums below 2^24, which float32 holds exactly: the answer
+    is the same on every device, whatever the precision of its matrix products.
 
-    nearest: Tensor
-    squared: Tensor
-    second_squared: Tensor
-    nearest_row: Tensor
-
-
-def match_batched(
-    query: Tensor, candidates: Iterable[Tensor], max_ratio: float, memory_bytes: int = 2**30
-) -> Iterator[DescriptorMatches]:
-    """Match the descriptors of one image with those of many, in order.
-
-    The answers are those of `curation.correspondences.match_descriptors`, to the last bit.
-    Candidates are taken as they are needed, as many at a time as the memory allows, so that a
-    class of any size streams through.
+    Memory grows with len(pairs) * n * m * 4 bytes, n and m being the largest of the batch: 16 MB
+    for each pair of 2,000 features.
 
     Args:
-        query: uint8 (n, d), values at most 127, d at most 128, on the device to be used.
-        candidates: uint8 (m_i, d) each, on any device.
-        max_ratio: Lowe's ratio.
-        memory_bytes: working memory on the device, beside the descriptors; one candidate is
-            always taken.
-
-    Yields:
-        The matches with each candidate.
-    """
-    chunk: list[Tensor] = []
-    most = 0
-    for candidate in candidates:
-        longest = max(most, len(candidate))
-        needed_bytes = (len(chunk) + 1) * len(query) * longest * _FLOAT_BYTES * _COPIES
-        if chunk and needed_bytes > memory_bytes:
-            yield from _match_chunk(query, chunk, max_ratio)
-            chunk, longest = [], len(candidate)
-        chunk.append(candidate.to(query.device))
-        most = longest
-    yield from _match_chunk(query, chunk, max_ratio)
-
-
-def _match_chunk(
-    query: Tensor, candidates: list[Tensor], max_ratio: float
-) -> Iterator[DescriptorMatches]:
-    # Without a second neighbour nothing passes the ratio test.
-    usable = [candidate for candidate in candidates if len(candidate) > 1 and len(query) > 0]
-    found = iter(_select(find_neighbours_batched(query, usable), max_ratio) if usable else ())
-    for candidate in candidates:
-        if len(candidate) > 1 and len(query) > 0:
-            yield next(found)
-        else:
-            nothing = np.empty(0, np.int64)
-            yield DescriptorMatches(nothing, nothing, np.empty(0))
-
-
-def _select(found: BatchedNeighbours, max_ratio: float) -> Iterator[DescriptorMatches]:
-    """What is mutual and passes the ratio test; the division is done once, in float64."""
-    numbers = torch.arange(found.nearest.shape[1], device=found.nearest.device)
-    is_mutual = found.nearest_row.gather(1, found.nearest) == numbers
-    best, second = found.squared.double(), found.second_squared.double()
-    is_match = is_mutual & (second > 0) & (best <= max_ratio**2 * second)
-    pairs, rows = torch.nonzero(is_match, as_tuple=True)
-    columns = found.nearest[pairs, rows].cpu().numpy()
-    ratio = np.sqrt(best[pairs, rows].cpu().numpy() / second[pairs, rows].cpu().numpy())
-    ends = np.cumsum(is_match.sum(dim=1).cpu().numpy())
-    for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        chosen = slice(start, end)
-        yield DescriptorMatches(rows[chosen].cpu().numpy(), columns[chosen], ratio[chosen])
-
-
-def find_neighbours_batched(query: Tensor, candidates: Sequence[Tensor]) -> BatchedNeighbours:
-    """Compare the descriptors of one image with those of many.
-
-    Memory grows with len(candidates) * n * m * 4 bytes: 16 MB for a pair of 2,000 features.
-
-    Args:
-        query: uint8 (n, d), values at most 127, d at most 128.
-        candidates: uint8 (m_i, d) each, at least two descriptors each, on the query's device.
+        pairs: rows uint8 (n_i, d) and columns uint8 (m_i, d), values at most 127, d at most 128;
+            at least one row and two columns each.
+        device: where they are compared.
 
     Raises:
-        ValueError: a candidate has fewer than two descriptors.
+        ValueError: a pair has no rows or fewer than two columns, or a value is above 127.
     """
-    counts = torch.tensor([len(candidate) for candidate in candidates], device=query.device)
-    if bool((counts < 2).any()):
-        raise ValueError("a candidate with fewer than two descriptors has no second neighbour")
-    rows = query.float()
-    columns = pad_sequence(list(candidates), batch_first=True).float()
+    if any(len(rows) == 0 or len(columns) < _MIN_COLUMNS for rows, columns in pairs):
+        raise ValueError("each pair needs a row, and two columns for a second neighbour")
+    rows, has_row = _stack([pair[0] for pair in pairs], device)
+    columns, has_column = _stack([pair[1] for pair in pairs], device)
     squared = _square_distances(rows, columns)
-    is_missing = torch.arange(columns.shape[1], device=query.device) >= counts[:, None]
-    squared.masked_fill_(is_missing[:, None, :], _FAR)
+    squared.masked_fill_(~has_column[:, None, :], _FAR)
+    squared.masked_fill_(~has_row[:, :, None], _FAR)
     nearest_row = squared.argmin(dim=1)
-    nearest = squared.argmin(dim=2)
-    best = squared.gather(2, nearest[:, :, None])
+    best, nearest = squared.min(dim=2).values, squared.argmin(dim=2)
     squared.scatter_(2, nearest[:, :, None], _FAR)
-    return BatchedNeighbours(nearest, best[:, :, 0], squared.amin(dim=2), nearest_row)
+    second = squared.amin(dim=2)
+    found = [part.to(torch.int32).cpu().numpy() for part in (nearest, best, second, nearest_row)]
+    return [
+        PairNeighbours(
+            found[0][number, : len(of_rows)],
+            found[1][number, : len(of_rows)],
+            found[2][number, : len(of_rows)],
+            found[3][number, : len(of_columns)],
+        )
+        for number, (of_rows, of_columns) in enumerate(pairs)
+    ]
+
+
+def _stack(descriptors: Sequence[Descriptors], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Descriptors as float32 (b, n, d), and which of them exist, bool (b, n)."""
+    # A mapped file cannot be written to, and torch warns of such arrays: they are copied.
+    tensors = [torch.from_numpy(np.array(part)) for part in descriptors]
+    counts = torch.tensor([len(part) for part in descriptors], device=device)
+    stacked = pad_sequence(tensors, batch_first=True).to(device)
+    if int(stacked.max()) > _LARGEST_VALUE:
+        raise ValueError(f"a descriptor has a value above {_LARGEST_VALUE}")
+    exists = torch.arange(stacked.shape[1], device=device) < counts[:, None]
+    return stacked.float(), exists
 
 
 def _square_distances(rows: Tensor, columns: Tensor) -> Tensor:
-    """Squared distances of (n, d) to (b, m, d), float32 (b, n, m)."""
-    row_norms = (rows * rows).sum(dim=1)
+    """Squared distances of (b, n, d) to (b, m, d), float32 (b, n, m)."""
+    row_norms = (rows * rows).sum(dim=2)
     column_norms = (columns * columns).sum(dim=2)
-    products = torch.matmul(rows, columns.transpose(1, 2))
-    return products.mul_(-2).add_(row_norms[None, :, None]).add_(column_norms[:, None, :])
+    products = torch.bmm(rows, columns.transpose(1, 2))
+    return products.mul_(-2).add_(row_norms[:, :, None]).add_(column_norms[:, None, :])

@@ -9,7 +9,7 @@ from curation.batched_verification import NeighbourFinder, verify_in_batches
 from curation.verification import Verification
 from manifests.features import LocalFeatures
 from manifests.input_error import InputError
-from networks.pair_matching import find_neighbours_of_pairs
+from networks.matching import find_neighbours_of_pairs
 from pipelines.settings import VerifySettings
 
 _PAIRS_PER_BATCH = 64

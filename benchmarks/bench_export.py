@@ -10,16 +10,13 @@ processor seconds and peak memory, of which the imports alone take what `nothing
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from published_lists import draw_class_sizes, write_published_list
+from separate_processes import PREPARE, compare_ways, measure_process
 
 from cleanmark.export import export
 from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
@@ -63,8 +60,7 @@ def prepare(folder: Path) -> None:
 
 
 WAYS = {
-    # In a process of its own: a child's peak memory is never below what its parent had.
-    "prepare": prepare,
+    PREPARE: prepare,
     "nothing": do_nothing,
     "export": export_all,
     "pandas": export_with_pandas,
@@ -94,31 +90,16 @@ def write_lists(folder: Path) -> Lists:
     return lists
 
 
-def measure(way: str, folder: Path) -> dict[str, float]:
-    begun = time.perf_counter(), time.process_time()
-    WAYS[way](folder)
-    return {
-        "seconds": round(time.perf_counter() - begun[0], 2),
-        "cpu_seconds": round(time.process_time() - begun[1], 2),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        print(json.dumps(measure(arguments.way, arguments.folder)))
+        print(json.dumps(measure_process(lambda: WAYS[arguments.way](arguments.folder))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        results: dict[str, object] = {}
-        for way in WAYS:
-            command = [sys.executable, __file__, "--way", way, "--folder", folder]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            results[way] = json.loads(done.stdout)
-        print(json.dumps(results, indent=1))
+        print(json.dumps(compare_ways(__file__, WAYS, folder), indent=1))
 
 
 if __name__ == "__main__":

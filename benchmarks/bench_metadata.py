@@ -8,17 +8,14 @@ Writes CSV files of the true number of rows into a temporary folder, then joins 
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
+from separate_processes import PREPARE, compare_ways, measure_process
 
 from manifests.gldv2_metadata import format_ids, parse_ids, read_lists
 
@@ -82,34 +79,22 @@ def join_pandas(folder: Path) -> int:
     )
 
 
-def measure(way: str, folder: Path) -> dict[str, float]:
-    begun = time.perf_counter(), time.process_time()
-    complete = {"ours": join_ours, "pandas": join_pandas}[way](folder)
-    return {
-        "seconds": round(time.perf_counter() - begun[0], 2),
-        "cpu_seconds": round(time.process_time() - begun[1], 2),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "complete_shards": complete,
-    }
+WAYS = {"ours": join_ours, "pandas": join_pandas}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=NUM_IMAGES)
-    parser.add_argument("--way", choices=["ours", "pandas"], help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=[PREPARE, *WAYS], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    ways = {PREPARE: lambda folder: write_lists(folder, arguments.rows), **WAYS}
     if arguments.way:
-        print(json.dumps(measure(arguments.way, arguments.folder)))
+        print(json.dumps(measure_process(lambda: ways[arguments.way](arguments.folder))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        write_lists(Path(folder), arguments.rows)
-        results: dict[str, object] = {"rows": arguments.rows}
-        for way in ("ours", "pandas"):
-            command = [sys.executable, __file__, "--way", way, "--folder", folder]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            results[way] = json.loads(done.stdout)
-        print(json.dumps(results, indent=1))
+        results = compare_ways(__file__, ways, folder, "--rows", str(arguments.rows))
+        print(json.dumps({"rows": arguments.rows, **results}, indent=1))
 
 
 if __name__ == "__main__":

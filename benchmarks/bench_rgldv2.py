@@ -9,15 +9,12 @@ it, each way in a process of its own: seconds, processor seconds and peak memory
 import argparse
 import hashlib
 import json
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
 from published_lists import draw_class_sizes, write_published_list
+from separate_processes import PREPARE, compare_ways, measure_process
 
 from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
 from manifests.reference.published_removal import read_published_classes
@@ -53,33 +50,23 @@ def make_pandas(folder: Path) -> int:
     return num_kept
 
 
-def measure(way: str, folder: Path) -> dict[str, float]:
-    begun = time.perf_counter(), time.process_time()
-    num_images = {"ours": make_ours, "pandas": make_pandas}[way](folder)
-    return {
-        "seconds": round(time.perf_counter() - begun[0], 2),
-        "cpu_seconds": round(time.process_time() - begun[1], 2),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "images": num_images,
-    }
+def draw_list(folder: Path) -> None:
+    write_published_list(folder / "train_clean.csv", draw_class_sizes())
+
+
+WAYS = {PREPARE: draw_list, "ours": make_ours, "pandas": make_pandas}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", choices=["ours", "pandas"], help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        print(json.dumps(measure(arguments.way, arguments.folder)))
+        print(json.dumps(measure_process(lambda: WAYS[arguments.way](arguments.folder))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        write_published_list(Path(folder) / "train_clean.csv", draw_class_sizes())
-        results: dict[str, object] = {}
-        for way in ("ours", "pandas"):
-            command = [sys.executable, __file__, "--way", way, "--folder", folder]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            results[way] = json.loads(done.stdout)
-        print(json.dumps(results, indent=1))
+        print(json.dumps(compare_ways(__file__, WAYS, folder), indent=1))
 
 
 if __name__ == "__main__":

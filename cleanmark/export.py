@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cleanmark.verbs.arguments import Policy
+from cleanmark.policy import Policy
 from manifests.arrow_schemas import MANIFEST
 from manifests.atomic import write_bytes
 from manifests.certificate import CERTIFICATE_NAME

@@ -1,6 +1,6 @@
 """Evaluation of visual place recognition: queries and database from tables of places."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cleanmark.reporting.gallery_data import (
 )
 from manifests.input_error import InputError
 from pipelines.evaluation_sets import read_evaluation_set
+from training.evaluation.evaluation_images import EvaluationImage
 from training.evaluation.place_tables import PlaceSettings, find_positives, read_places
 from training.evaluation.ranking import SetRanking, search_set
 from training.evaluation.records import RecallResult, SetRecord
@@ -63,6 +64,17 @@ def evaluate_places(context: SetContext) -> tuple[SetRecord, Gallery]:
             skipped_empty=recall.skipped_empty,
         ),
     )
+    return record, _show(record.name, queries, ranking, database, positives)
+
+
+def _show(
+    name: str,
+    queries: Sequence[EvaluationImage],
+    ranking: SetRanking,
+    database: ImageDatabase,
+    positives: Positives,
+) -> Gallery:
+    """The first results of every query, the hardest query first."""
     shown = [
         GalleryQuery(
             name=query.name,
@@ -80,9 +92,7 @@ def evaluate_places(context: SetContext) -> tuple[SetRecord, Gallery]:
         )
         for row, query in enumerate(queries)
     ]
-    return record, Gallery(
-        f"{record.name}, place recognition", "1 / rank", sort_hardest_first(shown)
-    )
+    return Gallery(f"{name}, place recognition", "1 / rank", sort_hardest_first(shown))
 
 
 def _open_database(context: SetContext) -> ImageDatabase:

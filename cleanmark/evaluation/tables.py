@@ -1,7 +1,8 @@
 """All tables of an evaluation, for the console, as Markdown and as CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from manifests.atomic import write_text
 from training.evaluation.gldv2_scores import RecognitionScores, RetrievalScores
@@ -13,6 +14,8 @@ from training.results_table import (
     make_overlap_table,
     make_table,
 )
+
+_Scores = TypeVar("_Scores")
 
 
 def list_tables(record: EvaluationRecord) -> dict[str, ResultsTable]:
@@ -51,14 +54,9 @@ def write_tables(out: Path, tables: dict[str, ResultsTable]) -> None:
 
 def _list_retrieval(sets: Sequence[SetRecord]) -> Iterator[tuple[str, ...]]:
     for found in sets:
-        if found.gldv2 is not None:
-            parts = {
-                "public": found.gldv2.public_retrieval,
-                "private": found.gldv2.private_retrieval,
-            }
-            for part, scores in parts.items():
-                if scores is not None:
-                    yield (found.name, part, *_format_retrieval(scores))
+        if (gldv2 := found.gldv2) is not None:
+            parts = (("public", gldv2.public_retrieval), ("private", gldv2.private_retrieval))
+            yield from _list_parts(found.name, parts, _format_retrieval)
 
 
 def _format_retrieval(scores: RetrievalScores) -> tuple[str, ...]:
@@ -74,14 +72,20 @@ def _format_retrieval(scores: RetrievalScores) -> tuple[str, ...]:
 
 def _list_recognition(sets: Sequence[SetRecord]) -> Iterator[tuple[str, ...]]:
     for found in sets:
-        if found.gldv2 is not None:
-            parts = {
-                "public": found.gldv2.public_recognition,
-                "private": found.gldv2.private_recognition,
-            }
-            for part, scores in parts.items():
-                if scores is not None:
-                    yield (found.name, part, *_format_recognition(scores))
+        if (gldv2 := found.gldv2) is not None:
+            parts = (("public", gldv2.public_recognition), ("private", gldv2.private_recognition))
+            yield from _list_parts(found.name, parts, _format_recognition)
+
+
+def _list_parts(
+    name: str,
+    parts: Iterable[tuple[str, _Scores | None]],
+    put_in_words: Callable[[_Scores], tuple[str, ...]],
+) -> Iterator[tuple[str, ...]]:
+    """A row for each part of a set that was scored."""
+    for part, scores in parts:
+        if scores is not None:
+            yield (name, part, *put_in_words(scores))
 
 
 def _format_recognition(scores: RecognitionScores) -> tuple[str, ...]:

@@ -1,9 +1,7 @@
 """The words and numbers of the report that need no picture."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,11 @@ from cleanmark.reporting.charts import Chart, ChartWords, bins_around, bins_by_d
 from cleanmark.reporting.tables import ImageTallies, PairTallies, VerdictTallies
 from curation.train_split import CleanSettings
 from manifests.manifest_json import Manifest
-from manifests.rows import MEANINGS, ImageReason, ImageStatus, RemovalReason
+from manifests.rows import MEANINGS, REASONS_OF_STAGE
 from pipelines.job import build_steps
 from pipelines.markers import pending
 from pipelines.run_config import RunConfig
 
-_REASONS_OF_STAGE: Mapping[str, type[StrEnum]] = {
-    "ingest": ImageStatus,
-    "clean": ImageReason,
-    "overlap": RemovalReason,
-}
 _REMOVAL_POLICIES = {
     "paper": "for each query, the class with most confirmed photographs goes (Song et al. 2024)",
     "confirmed": "every class with a confirmed photograph goes",
@@ -99,10 +92,10 @@ def trace_flow(manifest: Manifest, images: ImageTallies) -> list[FlowStep]:
 def list_reasons(manifest: Manifest) -> list[ReasonCount]:
     """Every stage and reason, in the order of the stages, the most frequent reason first."""
     rows = []
-    for stage in _REASONS_OF_STAGE:
+    for stage in REASONS_OF_STAGE:
         by_reason = manifest.removed.get(stage, {})
         for reason, count in sorted(by_reason.items(), key=lambda item: (-item[1], item[0])):
-            meaning = MEANINGS[_REASONS_OF_STAGE[stage](reason)]
+            meaning = MEANINGS[REASONS_OF_STAGE[stage](reason)]
             share = count / manifest.ingested
             rows.append(ReasonCount(stage, reason, count, share, meaning))
     return rows

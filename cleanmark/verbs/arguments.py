@@ -1,6 +1,5 @@
 """Arguments that several verbs take."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +7,7 @@ import typer
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
-
-class Policy(StrEnum):
-    """How decisions become removals; see docs/decisions.md."""
-
-    PAPER = "paper"
-    CONFIRMED = "confirmed"
-    STRICT = "strict"
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override a setting; repeatable."),
+]

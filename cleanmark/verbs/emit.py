@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cleanmark.verbs.arguments import Policy, RunDir
+from cleanmark.policy import Policy
+from cleanmark.verbs.arguments import RunDir
 from cleanmark.verbs.failures import polite_failure
 from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.decision_log import import_decisions

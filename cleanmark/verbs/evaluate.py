@@ -12,6 +12,7 @@ from cleanmark.evaluation.job import run_evaluation, where_to_look
 from cleanmark.evaluation.options import EmbedderChoice, EvaluateOptions
 from cleanmark.verbs.failures import polite_failure
 from manifests.input_error import InputError
+from manifests.yaml_settings import describe_problems
 from networks.inference_settings import InferenceSettings
 from training.bootstrap import BootstrapSettings
 from training.evaluate import EvaluationSettings
@@ -212,7 +213,7 @@ def evaluate(
                 projection=ProjectionSettings(method=projection.value),
             )
         except ValidationError as error:
-            raise InputError(_describe(error)) from error
+            raise InputError("; ".join(describe_problems(error, "docs/evaluation.md"))) from error
         run_evaluation(options, console)
         console.print(where_to_look(out), highlight=False, markup=False, soft_wrap=True)
 
@@ -222,11 +223,3 @@ def _parse_scales(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"--scales {text!r}: give numbers, such as 0.7071,1,1.4142") from error
-
-
-def _describe(error: ValidationError) -> str:
-    problems = (
-        f"{'.'.join(map(str, found['loc']))} {found['msg'].removeprefix('Value error, ')}".strip()
-        for found in error.errors(include_url=False)
-    )
-    return "; ".join(problems)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cleanmark.export import Export, Format
 from cleanmark.export import export as write_export
-from cleanmark.verbs.arguments import Policy
+from cleanmark.policy import Policy
 from cleanmark.verbs.failures import polite_failure
 from manifests.exports.identity import Identity
 from manifests.input_error import InputError

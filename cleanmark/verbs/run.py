@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cleanmark.verbs.arguments import Overrides
 from cleanmark.verbs.failures import polite_failure
 from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.job import STAGE_NAMES, is_finished, run_job
@@ -26,10 +27,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="STAGE", help=f"Only this stage; may be repeated: {STAGE_NAMES}."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override a setting; repeatable."),
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Run a job, or go on with one that was stopped. Options for Beam follow after `--`."""
     console = Console()

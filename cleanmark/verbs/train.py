@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cleanmark.tables import print_next
+from cleanmark.verbs.arguments import Overrides
 from cleanmark.verbs.failures import polite_failure
 from training.loop.distributed import World, joined_world
 from training.loop.observers import Observer
@@ -32,10 +33,7 @@ def train(
             metavar="DIR", help="Folder of the training. Default: trained/NAME-OF-CONFIG."
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override a setting; repeatable."),
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Train a network, or go on with a training that was stopped. Works under `torchrun`."""
     console = Console()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curation.class_index import choose_val_images, index_classes
-from curation.removal_policies import RemovalPlan
+from curation.removal_policies import RemovalPlan, remove_classes
 from manifests.arrow_schemas import IMAGES, MANIFEST, REMOVED
 from manifests.gldv2_csv import write_train_clean_csv
 from manifests.lineage import CODE_VERSION, digest_file, digest_json
@@ -240,8 +240,7 @@ def _make_fate(
 ) -> Fate:
     left = {
         c: [image_id for image_id in image_ids if image_id not in removed_images]
-        for c, image_ids in verdicts.kept_by_class.items()
-        if c not in removed
+        for c, image_ids in remove_classes(verdicts.kept_by_class, removed.keys()).items()
     }
     classes = {c: image_ids for c, image_ids in left.items() if image_ids}
     val_images: set[str] = set()

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from cleanmark.cli import app
 from cleanmark.export import Format, export, open_releases
+from cleanmark.policy import Policy
 from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
-from cleanmark.verbs.arguments import Policy
 from manifests.exports.releases import Release
 from manifests.gldv2_csv import write_train_clean_csv
 from manifests.input_error import InputError

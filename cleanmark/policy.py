@@ -1,0 +1,11 @@
+"""The removal policies by name, as the command line and exports take them."""
+
+from enum import StrEnum
+
+
+class Policy(StrEnum):
+    """How decisions become removals; see docs/decisions.md."""
+
+    PAPER = "paper"
+    CONFIRMED = "confirmed"
+    STRICT = "strict"

@@ -1,0 +1,28 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cleanmark import verbs
+from cleanmark.cli import VERBS, load_verb
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_summary_of_a_verb_is_what_the_verb_says_of_itself(name):
+    assert load_verb(name).help.splitlines()[0].startswith(VERBS[name].removesuffix("."))
+
+
+def test_every_verb_is_listed():
+    modules = {path.stem for path in Path(verbs.__file__).parent.glob("*.py")}
+    assert modules - {"__init__", "arguments", "failures", "outcome"} == set(VERBS)
+
+
+def test_help_loads_no_library_of_any_verb():
+    code = (
+        "import sys; from typer.testing import CliRunner; from cleanmark.cli import app; "
+        "result = CliRunner().invoke(app, ['--help']); assert result.exit_code == 0; "
+        "print({'cv2', 'pyarrow', 'torch', 'apache_beam'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

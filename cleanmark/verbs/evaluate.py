@@ -10,9 +10,8 @@ from rich.console import Console
 
 from cleanmark.evaluation.job import run_evaluation, where_to_look
 from cleanmark.evaluation.options import EmbedderChoice, EvaluateOptions
-from cleanmark.verbs.failures import polite_failure
+from cleanmark.verbs.failures import describe_options, polite_failure
 from manifests.input_error import InputError
-from manifests.yaml_settings import describe_problems
 from networks.inference_settings import InferenceSettings
 from training.bootstrap import BootstrapSettings
 from training.evaluate import EvaluationSettings
@@ -135,6 +134,14 @@ AllowMissing = Annotated[
     bool, _option("--allow-missing", help="Count missing images as not found.")
 ]
 
+_OPTIONS = {
+    "long_side_px": "long-side",
+    "max_turn_degrees": "max-turn",
+    "num_resamples": "resamples",
+    "num_workers": "workers",
+    "top_k": "rerank",
+}
+
 
 @app.command()
 def evaluate(
@@ -213,7 +220,7 @@ def evaluate(
                 projection=ProjectionSettings(method=projection.value),
             )
         except ValidationError as error:
-            raise InputError("; ".join(describe_problems(error, "docs/evaluation.md"))) from error
+            raise InputError(describe_options(error, _OPTIONS)) from error
         run_evaluation(options, console)
         console.print(where_to_look(out), highlight=False, markup=False, soft_wrap=True)
 

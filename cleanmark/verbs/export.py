@@ -13,7 +13,7 @@ from rich.table import Table
 from cleanmark.export import Export, Format
 from cleanmark.export import export as write_export
 from cleanmark.policy import Policy
-from cleanmark.verbs.failures import polite_failure
+from cleanmark.verbs.failures import describe_options, polite_failure
 from manifests.exports.identity import Identity
 from manifests.input_error import InputError
 
@@ -89,8 +89,7 @@ def _name_export(**words: object) -> Identity:
     try:
         return Identity.model_validate(words)
     except ValidationError as error:
-        problems = (f"--{p['loc'][0]}: {p['msg']}" for p in error.errors(include_url=False))
-        raise InputError("; ".join(problems)) from error
+        raise InputError(describe_options(error)) from error
 
 
 def _parse(text: str | None, words: type[_Word], option: str) -> list[_Word]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from cleanmark.verbs.arguments import RunDir
-from cleanmark.verbs.failures import polite_failure
+from cleanmark.verbs.failures import describe_options, polite_failure
 from cleanmark.whitening import whiten_checkpoint
 from manifests.input_error import InputError
 from networks.inference_settings import InferenceSettings
@@ -29,6 +29,9 @@ class _Precision(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+_OPTIONS = {"long_side_px": "long-side", "scales": "scale"}
 
 
 @app.command()
@@ -82,7 +85,7 @@ def whiten(
                 precision=precision.value,
             )
         except ValidationError as error:
-            raise InputError(_describe(error)) from error
+            raise InputError(describe_options(error, _OPTIONS)) from error
         report = whiten_checkpoint(run_dir, checkpoint, out, settings, inference, device)
         console.print(
             f"{out}: {report.dimensions} dimensions, learned from {report.num_pairs} pairs of "
@@ -92,11 +95,3 @@ def whiten(
             markup=False,
             soft_wrap=True,
         )
-
-
-def _describe(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    names = {"long_side_px": "long-side", "scales": "scale"}
-    name = str(problem["loc"][0])
-    option = names.get(name, name.replace("_", "-"))
-    return f"--{option}: {problem['msg']} (found {problem['input']!r})"

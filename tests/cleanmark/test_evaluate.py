@@ -298,7 +298,7 @@ def test_a_runs_own_embedder_and_its_decisions(tiny_run, tiny_root, tmp_path):
         (("--checkpoint", "gone.pt"), "gone.pt"),
         (("--checkpoint", "drawn.yaml"), "checkpoint"),
         (("--checkpoint", "network.pt", "--scales", "big"), "--scales"),
-        (("--checkpoint", "network.pt", "--long-side", "100"), "long_side_px"),
+        (("--checkpoint", "network.pt", "--long-side", "100"), "--long-side"),
         (("--vlad", "nowhere"), "no run folder"),
         (("--descriptors", "gone.npz"), "gone.npz"),
         (("--submission", "gone.csv"), "GLDv2 alone"),

@@ -33,6 +33,8 @@ def print_manifest(console: Console, manifest: Manifest) -> None:
         console.print(manifest.uncertain.describe(), highlight=False, markup=False)
     if manifest.cross_duplicates is not None:
         console.print(manifest.cross_duplicates.describe(), highlight=False, markup=False)
+    if manifest.index_duplicates is not None:
+        console.print(manifest.index_duplicates.describe(), highlight=False, markup=False)
     for removed in (*manifest.removed_classes, *manifest.reduced_classes):
         name = removed.landmark_name or "no name"
         what = "class" if removed in manifest.removed_classes else "single images of class"

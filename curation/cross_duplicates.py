@@ -48,6 +48,9 @@ class ResolveSettings(StrictModel):
     """`report`: they are listed and stay. `drop_both`: all copies go. `keep_larger_class`: those
     of the class with most images stay, of equally large ones that of the smallest id. Other
     photographs of one scene always stay."""
+    index_duplicates: Literal["report", "drop"] = "report"
+    """What becomes of images of which the index split has a copy. `report`: they are listed and
+    stay. `drop`: they go."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,18 +57,30 @@ class HammingIndex:
         Yields:
             By query, then by number of bits and position.
         """
-        for start in range(first, min(last, len(self)), _ROWS_PER_SEARCH):
-            stop = min(start + _ROWS_PER_SEARCH, last, len(self))
+        last = min(last, len(self))
+        for found in self._search(self._codes[first:last]):
+            query = first + found.query
+            if found.position != query:
+                yield HashNeighbour(query, found.position, found.num_bits)
+
+    def find_near(self, hashes: NDArray[np.uint64]) -> Iterator[HashNeighbour]:
+        """For hashes that need not be indexed, uint64 (n,): the indexed ones within the radius.
+
+        Yields:
+            By query, then by number of bits and position.
+        """
+        yield from self._search(_as_bytes(hashes))
+
+    def _search(self, codes: NDArray[np.uint8]) -> Iterator[HashNeighbour]:
+        for start in range(0, len(codes), _ROWS_PER_SEARCH):
+            rows = codes[start : start + _ROWS_PER_SEARCH]
             # faiss finds what is nearer than the radius it is given.
-            limits, bits, positions = self._index.range_search(
-                self._codes[start:stop], self._max_bits + 1
-            )
+            limits, bits, positions = self._index.range_search(rows, self._max_bits + 1)
             num_found = np.asarray(limits[1:] - limits[:-1], np.int64)
-            query = np.repeat(np.arange(start, stop), num_found)
+            query = np.repeat(np.arange(start, start + len(rows)), num_found)
             num_bits = bits.astype(np.int64)
             for i in np.lexsort((positions, num_bits, query)):
-                if positions[i] != query[i]:
-                    yield HashNeighbour(int(query[i]), int(positions[i]), int(num_bits[i]))
+                yield HashNeighbour(int(query[i]), int(positions[i]), int(num_bits[i]))
 
 
 def parse_hashes(hashes: Sequence[str]) -> NDArray[np.uint64]:

@@ -254,6 +254,14 @@ UNCERTAIN_PAIRS = Table(
     ),
 )
 
+_COPY_EVIDENCE = (
+    Column("kind", pa.string(), "`exact`, `near` or `same_scene`."),
+    Column("hamming", pa.int32(), "Bits in which the perceptual hashes differ."),
+    *(c for c in _PAIR_EVIDENCE[1:] if c.name in ("num_tentative", "num_inliers")),
+    Column("verdict", pa.string(), "Of the verifier: `verified` or `duplicate`."),
+    Column("reason", pa.string(), "Reason code of the verdict."),
+)
+
 CROSS_DUPLICATES = Table(
     "cross_duplicates",
     1,
@@ -264,11 +272,21 @@ CROSS_DUPLICATES = Table(
         Column("landmark_id_a", pa.int64(), "Class of image a."),
         Column("image_id_b", pa.string(), "The larger image id of the pair."),
         Column("landmark_id_b", pa.int64(), "Class of image b."),
-        Column("kind", pa.string(), "`exact`, `near` or `same_scene`."),
-        Column("hamming", pa.int32(), "Bits in which the perceptual hashes differ."),
-        *(c for c in _PAIR_EVIDENCE[1:] if c.name in ("num_tentative", "num_inliers")),
-        Column("verdict", pa.string(), "Of the verifier: `verified` or `duplicate`."),
-        Column("reason", pa.string(), "Reason code of the verdict."),
+        *_COPY_EVIDENCE,
+    ),
+)
+
+INDEX_DUPLICATES = Table(
+    "index_duplicates",
+    1,
+    "One row per image of the clean split and image of the index split that are one photograph or "
+    "show one surface.",
+    (
+        _IMAGE_ID,
+        _LANDMARK_ID,
+        Column("index_image_id", pa.string(), "The image of the index split."),
+        Column("shard", pa.string(), "Shard of the index split that holds it."),
+        *_COPY_EVIDENCE,
     ),
 )
 
@@ -404,6 +422,7 @@ TABLES = (
     VERDICTS,
     UNCERTAIN_PAIRS,
     CROSS_DUPLICATES,
+    INDEX_DUPLICATES,
     CANDIDATES,
     DECISIONS,
     MANIFEST,

@@ -136,6 +136,33 @@ class CrossDuplicates(StrictModel):
         )
 
 
+class IndexDuplicates(StrictModel):
+    """Photographs of the clean split that another split of GLDv2 holds as well.
+
+    Attributes:
+        split: the other one, `index` or `test`.
+        num_images: of it that were compared.
+        num_unreadable: of it that could not be read, so that nothing can be said of them.
+        num_pairs: by kind: `exact`, `near` and `same_scene`.
+        num_dropped: images of the clean split that left for it.
+    """
+
+    split: str
+    num_images: int
+    num_unreadable: int
+    num_pairs: dict[str, int]
+    num_dropped: int
+
+    def describe(self) -> str:
+        """The counts in words."""
+        counts = self.num_pairs
+        return (
+            f"Against {self.num_images:,} images of the split {self.split}: {counts['exact']:,} "
+            f"pairs of equal files, {counts['near']:,} of copies, {counts['same_scene']:,} of one "
+            f"scene; {self.num_dropped:,} images left."
+        )
+
+
 class Manifest(StrictModel):
     """The content of `manifest.json`.
 
@@ -155,6 +182,7 @@ class Manifest(StrictModel):
         calibration: of the threshold on inliers; None if it was left out.
         uncertain: pairs near that threshold; None if they were not listed.
         cross_duplicates: photographs in two classes; None if they were not looked for.
+        index_duplicates: photographs that the index split holds too; None if not looked for.
         ties: queries for which several classes had the most confirmed images.
         pending: candidates that nobody has decided on.
         unmatched_decisions: decisions on something that is no candidate; they remove nothing.
@@ -175,6 +203,7 @@ class Manifest(StrictModel):
     calibration: CalibrationResult | None
     uncertain: UncertainPairs | None = None
     cross_duplicates: CrossDuplicates | None = None
+    index_duplicates: IndexDuplicates | None = None
     ties: tuple[str, ...]
     pending: int
     unmatched_decisions: int

@@ -60,10 +60,14 @@ class ImageReason(StrEnum):
     CLASS_TOO_SMALL = "class_too_small"
     DUPLICATE = "duplicate"
     CROSS_CLASS_DUPLICATE = "cross_class_duplicate"
+    INDEX_DUPLICATE = "index_duplicate"
 
 
 class DuplicateKind(StrEnum):
-    """What two images of different classes have in common (`cross_duplicates.kind`)."""
+    """What two images of different classes or splits have in common.
+
+    It is the column `kind` of `cross_duplicates` and `index_duplicates`.
+    """
 
     EXACT = "exact"
     NEAR = "near"
@@ -191,6 +195,7 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (ImageReason.CLASS_TOO_SMALL, "Too few photographs of the class remain."),
         (ImageReason.DUPLICATE, "A copy of another photograph that stays."),
         (ImageReason.CROSS_CLASS_DUPLICATE, "Another class has a copy of this photograph."),
+        (ImageReason.INDEX_DUPLICATE, "The index split has a copy of this photograph."),
         (DuplicateKind.EXACT, "Two files with the same bytes."),
         (DuplicateKind.NEAR, "One photograph re-encoded, resized or slightly cropped."),
         (DuplicateKind.SAME_SCENE, "Two photographs of one surface."),

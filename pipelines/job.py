@@ -22,6 +22,7 @@ from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed, LearnCodebook
 from pipelines.stages.embed_network import EmbedByNetwork
 from pipelines.stages.emit import Emit
+from pipelines.stages.index_duplicates import FindIndexDuplicates
 from pipelines.stages.ingest import Join, Scan
 from pipelines.stages.overlap import Overlap
 from pipelines.stages.uncertain import ListUncertain
@@ -61,6 +62,14 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
         Calibrate(run_dir, config.verify, timeout),
         uncertain,
         FindCrossDuplicates(run_dir, config.duplicates, config.verify, timeout),
+        FindIndexDuplicates(
+            run_dir,
+            config.duplicates,
+            config.verify,
+            config.describe,
+            config.ingest.item_timeout_seconds,
+            timeout,
+        ),
         Overlap(
             run_dir,
             config.evaluation_sets,

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError, model_validator
 
-from curation.cross_duplicates import CrossDuplicateSettings
 from curation.train_split import CleanSettings
 from manifests.lineage import digest_json
 from manifests.strict_model import StrictModel
@@ -20,6 +19,7 @@ from manifests.yaml_settings import (
 )
 from pipelines.settings import (
     DescribeSettings,
+    DuplicateStageSettings,
     EmbedSettings,
     EmitSettings,
     EvaluationSetSettings,
@@ -39,6 +39,7 @@ _PATH_KEYS = (
     ("source", "restrict_to"),
     ("evaluation_sets", "*", "images"),
     ("evaluation_sets", "*", "ground_truth"),
+    ("duplicates", "index", "root"),
     ("embed", "network", "checkpoint"),
     ("truth", "images"),
     ("truth", "overlap"),
@@ -56,7 +57,7 @@ class RunConfig(StrictModel):
     embed: EmbedSettings = EmbedSettings()
     verify: VerifySettings = VerifySettings()
     clean: CleanSettings = CleanSettings()
-    duplicates: CrossDuplicateSettings = CrossDuplicateSettings()
+    duplicates: DuplicateStageSettings = DuplicateStageSettings()
     overlap: OverlapStageSettings = OverlapStageSettings()
     emit: EmitSettings = EmitSettings()
     runner: RunnerSettings = RunnerSettings()
@@ -93,6 +94,10 @@ class RunConfig(StrictModel):
         if rule != "report" and not self.duplicates.enabled:
             raise ValueError(
                 f"emit.cross_class_duplicates {rule} needs duplicates.enabled: set it to true"
+            )
+        if self.emit.index_duplicates == "drop" and self.duplicates.index is None:
+            raise ValueError(
+                "emit.index_duplicates drop needs duplicates.index: say where that split is"
             )
 
     @property

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from curation.calibration import CalibrationSettings
 from curation.class_index import ValSplitSettings
-from curation.cross_duplicates import ResolveSettings
+from curation.cross_duplicates import CrossDuplicateSettings, ResolveSettings
 from curation.failure_budget import BudgetSettings
 from curation.overlap import OverlapSettings
 from curation.removal_policies import RemovalSettings
@@ -175,6 +175,27 @@ class VerifySettings(VerificationSettings):
         """The settings that decide what the verifier says of a single pair."""
         fields = set(VerificationSettings.model_fields)
         return self.model_dump(mode="json", include=fields)
+
+
+class IndexSettings(StrictModel):
+    """GLDv2's index split, whose photographs the training set should not hold."""
+
+    root: Path
+    """The folder with SPLIT/images_NNN.tar; often that of the training set."""
+    split: Literal["index", "test"] = "index"
+    """Which folder of shards is compared."""
+
+
+class DuplicateStageSettings(CrossDuplicateSettings):
+    """Photographs that stand in two classes, or in the index split as well."""
+
+    index: IndexSettings | None = None
+    """Look for copies of the index split's images too; left out by default, because all of that
+    split must be there and is decoded."""
+
+    def dump_decisive(self) -> dict[str, Any]:
+        """The settings that decide which pairs are found."""
+        return self.model_dump(mode="json", exclude={"index"})
 
 
 class OverlapStageSettings(OverlapSettings):

@@ -55,9 +55,8 @@ def write_crossed_gldv2(
     """
     classes: dict[int, list[bytes]] = {}
     for wall in range(num_walls):
-        # A lens blurs; edges as sharp as drawn ones wander under compression.
-        front = cv2.GaussianBlur(draw_wall(wall), (0, 0), 0.8)
-        views = [front, _tilt(front)]
+        front = draw_front(wall)
+        views = [front, tilt(front)]
         classes[2 * wall] = [encode_jpeg(view) for view in views]
         classes[2 * wall + 1] = [
             copiers[(2 * wall + number) % len(copiers)](view) for number, view in enumerate(views)
@@ -97,7 +96,12 @@ def crossed_config(root: Path, **sections: object) -> RunConfig:
     return RunConfig.model_validate(content | sections)
 
 
-def _tilt(pixels: np.ndarray) -> np.ndarray:
+def draw_front(wall: int) -> np.ndarray:
+    """A wall as a lens sees it: edges as sharp as drawn ones wander under compression."""
+    return np.asarray(cv2.GaussianBlur(draw_wall(wall), (0, 0), 0.8))
+
+
+def tilt(pixels: np.ndarray) -> np.ndarray:
     """The wall seen from the left: too much of a change for a copy, whatever the wall."""
     height, width = pixels.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)

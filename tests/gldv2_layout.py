@@ -17,9 +17,11 @@ def image_id(number: int) -> str:
     return f"{number:016x}"
 
 
-def write_shard(root: Path, name: str, members: Sequence[tuple[str, object]]) -> Path:
+def write_shard(
+    root: Path, name: str, members: Sequence[tuple[str, object]], split: str = "train"
+) -> Path:
     """Write a shard and its checksum file; members are names with bytes, or with `LINK`."""
-    tar = root / "train" / f"{name}.tar"
+    tar = root / split / f"{name}.tar"
     tar.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(tar, "w") as archive:
         for member_name, data in members:
@@ -30,7 +32,7 @@ def write_shard(root: Path, name: str, members: Sequence[tuple[str, object]]) ->
             else:
                 info.size = len(data)
                 archive.addfile(info, io.BytesIO(data))
-    md5_file = root / "md5sum" / "train" / f"md5.{name}.txt"
+    md5_file = root / "md5sum" / split / f"md5.{name}.txt"
     md5_file.parent.mkdir(parents=True, exist_ok=True)
     md5 = hashlib.md5(tar.read_bytes()).hexdigest()
     md5_file.write_text(f"{md5}  {tar.name}\n")

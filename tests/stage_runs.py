@@ -24,6 +24,7 @@ STEP_OF_TABLE = {
     "controls": "clean.calibrate",
     "uncertain_pairs": "clean.uncertain",
     "cross_duplicates": "clean.duplicates",
+    "index_duplicates": "clean.index_duplicates",
     "candidates": "overlap",
 }
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.cross_duplicates import (
-    CrossDuplicateSettings,
     ImageColumns,
     Pair,
     find_alike,
@@ -28,7 +27,7 @@ from pipelines.markers import output_digests
 from pipelines.pair_verification import Evidence, evidence, same_bytes, verify_many
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import open_descriptors, open_features
-from pipelines.settings import VerifySettings
+from pipelines.settings import DuplicateStageSettings, VerifySettings
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed
@@ -46,7 +45,7 @@ class FindCrossDuplicates:
     """Verify pairs of different classes; a unit takes the pairs of some images' larger ids."""
 
     run_dir: Path
-    settings: CrossDuplicateSettings
+    settings: DuplicateStageSettings
     verify: VerifySettings
     timeout_seconds: float
 
@@ -75,7 +74,7 @@ class FindCrossDuplicates:
                 outputs=[f"cross_duplicates/part-{number:05d}.parquet"],
                 inputs=inputs,
                 settings={
-                    "duplicates": self.settings.model_dump(mode="json"),
+                    "duplicates": self.settings.dump_decisive(),
                     "verify": self.verify.dump_decisive_of_pair(),
                 },
             )

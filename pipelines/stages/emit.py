@@ -21,7 +21,12 @@ from manifests.manifest_json import (
 from manifests.parquet_io import read_table, write_rows
 from manifests.rows import ImageReason
 from pipelines.decision_log import decision_parts
-from pipelines.dropped_copies import count_cross_duplicates, drop_copies
+from pipelines.dropped_copies import (
+    count_cross_duplicates,
+    count_index_duplicates,
+    drop_copies,
+    drop_index_copies,
+)
 from pipelines.in_flight import InFlight
 from pipelines.manifest_rows import Cause, Fate, Row, Verdicts, explain_removal, manifest_row
 from pipelines.markers import output_digests
@@ -36,6 +41,7 @@ from pipelines.settings import EmitSettings, VerifySettings
 from pipelines.stages.calibrate import Calibrate, read_calibration
 from pipelines.stages.clean import Clean
 from pipelines.stages.cross_duplicates import FindCrossDuplicates
+from pipelines.stages.index_duplicates import FindIndexDuplicates
 from pipelines.stages.ingest import Join
 from pipelines.stages.overlap import Overlap
 from pipelines.stages.uncertain import ListUncertain
@@ -67,7 +73,7 @@ class Emit:
     """Where to write; the run's own folder unless another is given."""
 
     name: ClassVar[str] = "emit"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -127,6 +133,7 @@ class Emit:
                 ("verdicts", Clean.name),
                 ("uncertain_pairs", ListUncertain.name),
                 ("cross_duplicates", FindCrossDuplicates.name),
+                ("index_duplicates", FindIndexDuplicates.name),
                 ("candidates", Overlap.name),
             )
         }
@@ -134,7 +141,8 @@ class Emit:
         return parents | {"decisions": digest_json(decisions)}
 
     def _choose_fates(self, plan: RemovalPlan, verdicts: Verdicts) -> dict[str, Fate]:
-        copies = drop_copies(self.run_dir, verdicts.kept_by_class, self.settings)
+        copies = drop_index_copies(self.run_dir, self.settings)
+        copies |= drop_copies(self.run_dir, verdicts.kept_by_class, self.settings)
         classes, images = explain_classes(plan), copies
         if self.settings.removes == "images":
             classes, images = {}, explain_images(plan) | copies
@@ -185,6 +193,9 @@ class Emit:
             uncertain=count_uncertain_pairs(self.uncertain),
             cross_duplicates=count_cross_duplicates(
                 self.run_dir, totals.count_removed(ImageReason.CROSS_CLASS_DUPLICATE)
+            ),
+            index_duplicates=count_index_duplicates(
+                self.run_dir, totals.count_removed(ImageReason.INDEX_DUPLICATE)
             ),
             ties=tuple(f"{tie.query.eval_set}/{tie.query.query_id}" for tie in plan.ties),
             pending=len(plan.pending),

@@ -105,6 +105,7 @@ def test_the_list_holds_every_setting_of_a_full_configuration_and_no_other():
     full = {
         "source": {"root": "/data", "fetch": {}},
         "evaluation_sets": [{"name": "a", "images": "/jpg", "ground_truth": "/gnd.json"}],
+        "duplicates": {"index": {"root": "/data"}},
         "embed": {"network": {"checkpoint": "/network.pth"}},
         "truth": {"images": "/truth.csv"},
     }

@@ -9,3 +9,10 @@ class Policy(StrEnum):
     PAPER = "paper"
     CONFIRMED = "confirmed"
     STRICT = "strict"
+
+
+class Removes(StrEnum):
+    """What a removal takes away; see docs/decisions.md."""
+
+    CLASSES = "classes"
+    IMAGES = "images"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cleanmark.policy import Policy
+from cleanmark.policy import Policy, Removes
 from cleanmark.verbs.arguments import RunDir
 from cleanmark.verbs.failures import polite_failure
 from cleanmark.verbs.outcome import print_outcome, stop_if_failed
@@ -25,16 +25,21 @@ def emit(
         typer.Option(metavar="FILE", help="Decisions to add to the run, CSV or Parquet."),
     ] = None,
     policy: Annotated[
-        Policy | None, typer.Option(help="How decisions become removals. Default: as before.")
+        Policy | None, typer.Option(help="How decisions become removals. As before.")
+    ] = None,
+    removes: Annotated[
+        Removes | None,
+        typer.Option(help="What goes: whole classes, or their confirmed images. As before."),
     ] = None,
 ) -> None:
     """Apply the decisions made so far and write the manifests again."""
     console = Console()
     with polite_failure(console):
         settings = read_config(run_dir)
-        if policy is not None:
-            emit_settings = settings.emit.model_copy(update={"policy": policy.value})
-            settings = settings.model_copy(update={"emit": emit_settings})
+        chosen = {"policy": policy, "removes": removes}
+        update = {name: choice.value for name, choice in chosen.items() if choice is not None}
+        emit_settings = settings.emit.model_copy(update=update)
+        settings = settings.model_copy(update={"emit": emit_settings})
         if decisions is not None:
             with locked(run_dir):
                 import_decisions(run_dir, decisions)

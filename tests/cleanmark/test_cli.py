@@ -17,7 +17,8 @@ from pipelines.run_config import dump_config
 HEADER = ("eval_set", "query_id", "image_id", "reviewer", "decision", "decided_at")
 STEPS = (
     "ingest.scan", "ingest.join", "describe", "embed.codebook", "embed", "verify", "clean",
-    "clean.calibrate", "clean.uncertain", "clean.duplicates", "overlap", "emit",
+    "clean.calibrate", "clean.uncertain", "clean.duplicates", "clean.index_duplicates", "overlap",
+    "emit",
 )  # fmt: skip
 
 
@@ -324,6 +325,19 @@ def test_the_policy_asked_for_last_stays(own_run, tmp_path):
     assert _invoke("emit", own_run.run_dir, "--decisions", decisions)[0] == 0
     assert _manifest(own_run.run_dir).policy["policy"] == "strict"
     assert _manifest(own_run.run_dir).removed_classes == ()
+
+
+def test_single_images_are_removed_if_that_is_asked_for(own_run, tmp_path):
+    decisions = _write_decisions(tmp_path / "decisions.csv", own_run)
+    arguments = ("--decisions", decisions, "--policy", "confirmed", "--removes", "images")
+    assert _invoke("emit", own_run.run_dir, *arguments)[0] == 0
+    manifest = _manifest(own_run.run_dir)
+    assert manifest.removed_classes == ()
+    assert [reduced.landmark_id for reduced in manifest.reduced_classes] == [OVERLAPPING_CLASS]
+    matches = {r["image_id"] for r in own_run.rows("candidates") if r["verdict"] == "match"}
+    left = {row["image_id"] for row in own_run.manifest_rows("rgldv2_clean")}
+    before = {row["image_id"] for row in own_run.manifest_rows("gldv2_clean")}
+    assert before - left == matches & before != set()
 
 
 def test_an_unknown_policy_is_refused(own_run):

@@ -134,6 +134,18 @@ def test_the_number_of_workers_changes_no_byte(tiny_run, tmp_path, workers):
     assert run.config.digest == tiny_run.config.digest
 
 
+def test_the_order_of_the_lists_changes_no_byte(tiny_run, tmp_path):
+    root = shutil.copytree(tiny_run.config.source.root, tmp_path / "gldv2")
+    for path in sorted((root / "metadata").glob("*.csv")):
+        header, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([header, *reversed(rows)]) + "\n")
+        original = tiny_run.config.source.root / "metadata" / path.name
+        assert path.read_text().split() != original.read_text().split()
+    run = _with(Run(tiny_run.config, tmp_path / "run"), source={"root": root})
+    run.finish()
+    assert read_outputs(run.run_dir) == read_outputs(tiny_run.run_dir)
+
+
 @pytest.fixture(scope="module")
 def cut_up(tiny_root, tmp_path_factory):
     """An undisturbed run whose pairs are cut into four units."""

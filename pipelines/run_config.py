@@ -41,6 +41,7 @@ _PATH_KEYS = (
     ("evaluation_sets", "*", "ground_truth"),
     ("duplicates", "index", "root"),
     ("embed", "network", "checkpoint"),
+    ("overlap", "class_aliases"),
     ("truth", "images"),
     ("truth", "overlap"),
 )

@@ -203,6 +203,13 @@ class OverlapStageSettings(OverlapSettings):
 
     queries_per_unit: int = Field(5, ge=1)
     """Queries of one unit of work."""
+    class_aliases: Path | None = None
+    """A CSV file (landmark_id,name) of further names of classes, such as those of other languages;
+    `landmark_names` of the evaluation sets are looked for among them too."""
+
+    def dump_decisive(self) -> dict[str, Any]:
+        """The settings that decide what is found by sight."""
+        return self.model_dump(mode="json", exclude={"class_aliases"})
 
 
 class EmitSettings(RemovalSettings, ResolveSettings, ValSplitSettings):

@@ -11,6 +11,8 @@ from pipelines.run_config import load_config
 FULL = {
     "source": {"root": "/data"},
     "evaluation_sets": [{"name": "mini", "images": "/eval/jpg", "ground_truth": "/eval/gnd.json"}],
+    "duplicates": {"index": {"root": "/data/index"}},
+    "overlap": {"class_aliases": "/data/names.csv"},
     "embed": {"method": "network", "network": {"checkpoint": "/data/network.pth"}},
     "truth": {"images": "/data/truth.csv", "overlap": "/data/overlap.csv"},
 }
@@ -18,6 +20,8 @@ PATHS = (
     "source.root",
     "evaluation_sets[].images",
     "evaluation_sets[].ground_truth",
+    "duplicates.index.root",
+    "overlap.class_aliases",
     "embed.network.checkpoint",
     "truth.images",
     "truth.overlap",

@@ -17,9 +17,10 @@ from curation.overlap import Candidate, ProbeMatch, ProbeName, select_visual_can
 from curation.sift import extract_sift
 from curation.train_split import ImageVerdict
 from manifests.arrow_schemas import CANDIDATES, VERDICTS
+from manifests.class_aliases import read_class_aliases
 from manifests.evaluation_sets import EvaluationQuery, GroundTruthError
 from manifests.features import LocalFeatures
-from manifests.lineage import digest_bytes
+from manifests.lineage import digest_bytes, digest_file
 from manifests.parquet_io import read_table, write_rows
 from manifests.rows import ImageReason
 from pipelines.embedders import describe_embedder, open_embedder
@@ -83,14 +84,17 @@ class Overlap:
         terms = {s.name: list(s.text_terms) for s in self.evaluation_sets if s.text_terms}
         names = {s.name: list(s.landmark_names) for s in self.evaluation_sets if s.landmark_names}
         if terms or names:
-            stages = (Join, Clean)
+            aliases = self.settings.class_aliases
+            inputs = self._inputs((Join, Clean))
+            if names and aliases is not None:
+                inputs["class_aliases"] = digest_file(aliases)
             units.append(
                 make_unit(
                     self,
                     "text",
                     spec={"terms": terms, "names": names},
                     outputs=["candidates/text.parquet"],
-                    inputs=self._inputs(stages),
+                    inputs=inputs,
                     settings={},
                 )
             )
@@ -119,7 +123,7 @@ class Overlap:
         inputs = self._inputs((Join, Describe, Embed, Clean))
         inputs |= describe_embedder(self.run_dir, self.embed)
         settings = {
-            "overlap": self.settings.model_dump(mode="json"),
+            "overlap": self.settings.dump_decisive(),
             "verify": self.verify.dump_decisive_of_pair(),
             "describe": self.describe.model_dump(mode="json"),
         }
@@ -150,12 +154,19 @@ class Overlap:
         terms: dict[str, list[str]] = unit.spec["terms"]  # type: ignore[assignment]
         wanted: dict[str, list[str]] = unit.spec["names"]  # type: ignore[assignment]
         names = open_images(self.run_dir).landmark_names
-        all_names = {landmark_id: (name,) for landmark_id, name in names.items()}
+        all_names = self._all_names(names)
         by_term = [propose_text_candidates(s, terms[s], verdicts, names) for s in sorted(terms)]
         by_name = [
             propose_name_candidates(s, wanted[s], verdicts, all_names) for s in sorted(wanted)
         ]
         return [candidate for part in (*by_term, *by_name) for candidate in part]
+
+    def _all_names(self, names: Mapping[int, str]) -> dict[int, tuple[str, ...]]:
+        all_names = {landmark_id: (name,) for landmark_id, name in names.items()}
+        if self.settings.class_aliases is not None:
+            for landmark_id, aliases in read_class_aliases(self.settings.class_aliases).items():
+                all_names[landmark_id] = (*all_names.get(landmark_id, ()), *aliases)
+        return all_names
 
     def _candidates_by_sight(self, unit: Unit, in_flight: InFlight) -> list[Candidate]:
         by_name = {s.name: s for s in self.evaluation_sets}

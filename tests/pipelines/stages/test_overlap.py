@@ -77,6 +77,21 @@ def test_a_class_that_bears_the_name_of_a_landmark_is_proposed(own_run):
     assert (row["verdict"], row["landmark_name"]) == ("named", "Stone Bridge")
 
 
+def test_a_further_name_of_a_class_proposes_it_and_is_shown(own_run, tmp_path):
+    aliases = tmp_path / "names.csv"
+    aliases.write_text("landmark_id,name\n103,Le Pont de Pierre\n999,Pont de Pierre\n")
+    wanted = {"text_terms": (), "landmark_names": ("pont de pierre",)}
+    run = _with(own_run, wanted, class_aliases=aliases)
+    run.finish("overlap")
+    (row,) = [row for row in run.rows("candidates") if row["source"] == "text"]
+    assert (row["query_id"], row["landmark_id"]) == ("name:pont de pierre", OVERLAPPING_CLASS)
+    assert row["landmark_name"] == "Le Pont de Pierre"
+    aliases.write_text("landmark_id,name\n101,Pont de Pierre\n")
+    assert run.waiting("overlap") == ["text"]
+    run.finish("overlap")
+    assert [r["landmark_id"] for r in run.rows("candidates") if r["source"] == "text"] == [101]
+
+
 def test_without_terms_there_is_no_unit_for_names(own_run):
     run = _with(own_run, {"text_terms": ()})
     assert [unit.unit_id for unit in run.step("overlap").plan()] == ["tiny-000"]

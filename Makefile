@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What only the tests of other engines need, and a demo can do without.
+ENGINES := $(VENV)/.installed-engines
 # Photographs for `make bench`, in GLDv2's layout: make bench PHOTOS=../photos/gldv2_mini
 PHOTOS ?=
 
@@ -20,13 +22,18 @@ $(INSTALLED): pyproject.toml constraints.txt
 		--constraint constraints.txt --editable '.[cloud,dev,exports,postgres,review,train]'
 	touch $@
 
+$(ENGINES): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dask,gcp]'
+	touch $@
+
 demo: $(INSTALLED)  ## the whole job on an embedded miniature data set, into demo/
 	$(BIN)/cleanmark demo --out demo
 
-test: $(INSTALLED)  ## the tests that run anywhere in minutes
+test: $(ENGINES)  ## the tests that run anywhere in minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(INSTALLED)  ## the tests that take minutes each
+test-slow: $(ENGINES)  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
 test-browser: $(INSTALLED)  ## the review app in real Chromium (see `make browser`, `make axe`)
@@ -49,7 +56,7 @@ lint: $(INSTALLED)  ## style, import rules and generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-types: $(INSTALLED)  ## static types, strict
+types: $(ENGINES)  ## static types, strict
 	$(BIN)/mypy
 
 format: $(INSTALLED)  ## rewrite the files in the house style

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from cleanmark.rgldv2_locations import ImageLocations, describe_missing, refuse_missing
+from cleanmark.rgldv2_rows import Columns, describe_kept, describe_published, number_classes
 from curation.class_index import ValSplitSettings, mark_val_images
-from manifests.arrow_schemas import LISTED, REMOVED
+from manifests.arrow_schemas import REMOVED
 from manifests.gldv2_csv import read_category_csv, read_train_clean_table, write_train_clean_table
 from manifests.gldv2_metadata import parse_ids
 from manifests.image_origins import ImageOrigins
@@ -36,7 +37,7 @@ from manifests.reference.published_removal import (
     read_published_classes,
     reference_bytes,
 )
-from manifests.rows import RemovalReason
+from manifests.rows import ImageStatus, RemovalReason
 
 _PART = "part-00000.parquet"
 _SPLIT_FOLDER = "rgldv2_clean"
@@ -79,7 +80,9 @@ def rebuild_rgldv2_clean(
     out: Path,
     settings: ValSplitSettings | None = None,
     *,
+    run_dir: Path | None = None,
     allow_other_totals: bool = False,
+    allow_missing: bool = False,
 ) -> Manifest:
     """Take the published classes out of a list and write what stays, what goes, and why.
 
@@ -90,10 +93,14 @@ def rebuild_rgldv2_clean(
         lists: GLDv2's lists.
         out: folder; made if missing.
         settings: which images validate.
+        run_dir: a run that has read the shards; the split then says where each image is, so that
+            it can be trained on.
+        allow_missing: whether to leave out images that the run has not found or could not read.
         allow_other_totals: whether a list of other size than the published one is taken too.
 
     Raises:
         OtherTotalsError: the list, or a class that goes, has not the published size.
+        MissingImagesError: the run lacks images that stay.
         manifests.gldv2_csv.Gldv2CsvError: a list is missing or has a row that cannot be right.
     """
     settings = settings or ValSplitSettings()
@@ -104,28 +111,33 @@ def rebuild_rgldv2_clean(
     names = read_category_csv(lists.categories) if lists.categories is not None else {}
     goes = pc.is_in(images["landmark_id"], pa.array([c.landmark_id for c in published]))
     # Every class is split by itself, so that the removal of others changes nothing.
-    images = _split(images, settings)
-    kept, gone = images.filter(pc.invert(goes)), images.filter(goes)
+    gone, kept = _split(images.filter(goes), settings), images.filter(pc.invert(goes))
+    locations = None if run_dir is None else ImageLocations.read(run_dir)
+    kept, places, missing = _locate(kept, locations)
+    if not allow_missing and run_dir is not None:
+        refuse_missing(run_dir, missing)
+    kept = _split(kept, settings)
 
     # Until the last file is there, nothing may look finished.
     (out / "manifest.json").unlink(missing_ok=True)
     split_path, removed_path = out / _SPLIT_FOLDER / _PART, out / "removed" / _PART
     csv_path = out / _SPLIT_FOLDER / "train_clean.csv"
     origins = ImageOrigins.read(lists.train, lists.attribution)
-    write_table(split_path, LISTED, _as_listed(kept, names, origins))
-    write_table(removed_path, REMOVED, _as_removed(gone))
+    write_table(split_path, *describe_kept(kept, names, origins, places))
+    removed = pa.concat_tables([describe_published(gone), missing])
+    write_table(removed_path, REMOVED, removed.sort_by("image_id"))
     write_train_clean_table(csv_path, kept)
     files = (split_path, csv_path, removed_path)
     manifest = Manifest(
         counts=_count(kept),
-        gldv2_clean=_count(images),
+        gldv2_clean=_count(pa.concat_tables([kept, gone])),
         ingested=len(images),
-        removed={"overlap": {RemovalReason.PUBLISHED: len(gone)}} if len(gone) else {},
+        removed=_count_removed(removed),
         digests={str(path.relative_to(out)): digest_file(path) for path in sorted(files)},
         config_digest=digest_json(settings.model_dump(mode="json")),
         code_version=CODE_VERSION,
         policy={"policy": "published", **settings.model_dump(mode="json")},
-        parents=lists.digests | {REFERENCE_NAME: digest_bytes(reference_bytes())},
+        parents=_list_parents(lists, locations),
         removed_classes=_describe_removals(gone, published, names),
         calibration=None,
         ties=(),
@@ -134,6 +146,32 @@ def rebuild_rgldv2_clean(
     )
     write_manifest(out / "manifest.json", manifest)
     return manifest
+
+
+def _list_parents(lists: Lists, locations: ImageLocations | None) -> dict[str, str]:
+    parents = lists.digests | {REFERENCE_NAME: digest_bytes(reference_bytes())}
+    return parents if locations is None else parents | {"images": locations.digest}
+
+
+def _locate(
+    kept: pa.Table, locations: ImageLocations | None
+) -> tuple[pa.Table, Columns | None, pa.Table]:
+    """The images that stay and where they are, and as rows of `removed` those that are missing."""
+    if locations is None:
+        return kept, None, REMOVED.schema.empty_table()
+    found = locations.locate(kept)
+    is_there = pc.fill_null(pc.equal(found["status"], ImageStatus.OK.value), pa.scalar(value=False))
+    is_missing = pc.invert(is_there)
+    missing = describe_missing(kept.filter(is_missing), found.filter(is_missing))
+    places = found.filter(is_there).drop_columns(["status", "reason"])
+    return kept.filter(is_there), {n: places[n] for n in places.column_names}, missing
+
+
+def _count_removed(removed: pa.Table) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for group in removed.group_by(["stage", "reason"]).aggregate([([], "count_all")]).to_pylist():
+        counts.setdefault(group["stage"], {})[group["reason"]] = group["count_all"]
+    return {stage: dict(sorted(reasons.items())) for stage, reasons in sorted(counts.items())}
 
 
 def _sort_by_id(images: pa.Table) -> pa.Table:
@@ -173,53 +211,10 @@ def _class_sizes(images: pa.Table) -> dict[int, int]:
 
 def _split(images: pa.Table, settings: ValSplitSettings) -> pa.Table:
     held_out = mark_val_images(
-        images["image_id"].to_pylist(), _number_classes(images["landmark_id"]), settings
+        images["image_id"].to_pylist(), number_classes(images["landmark_id"]), settings
     )
     split = pa.array(np.where(held_out, "val", "train"), pa.string())
     return images.append_column("split", split)
-
-
-def _number_classes(landmark_ids: pa.ChunkedArray) -> NDArray[np.int64]:
-    # Unique integers come in ascending order: the rule by which classes are numbered.
-    _, class_index = np.unique(landmark_ids.to_numpy(), return_inverse=True)
-    return class_index
-
-
-def _as_listed(kept: pa.Table, names: dict[int, str], origins: ImageOrigins) -> pa.Table:
-    ids = kept["image_id"]
-    columns = {
-        **{name: kept[name] for name in kept.column_names},
-        "class_index": pa.array(_number_classes(kept["landmark_id"]).astype(np.int32)),
-        "landmark_name": _look_up_names(kept["landmark_id"].to_numpy(), names),
-        "member": _member_paths(ids),
-        **origins.look_up(ids),
-    }
-    return pa.table({name: columns[name] for name in LISTED.schema.names})
-
-
-def _member_paths(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """As `manifests.gldv2_csv.member_path`, for whole columns."""
-    folders = [pc.utf8_slice_codeunits(ids, place, place + 1) for place in range(3)]
-    file_names = pc.binary_join_element_wise(ids, "jpg", ".")
-    return pc.binary_join_element_wise(*folders, file_names, "/")
-
-
-def _look_up_names(landmark_ids: NDArray[np.int64], names: dict[int, str]) -> pa.Array:
-    classes, position = np.unique(landmark_ids, return_inverse=True)
-    by_class = pa.array([names.get(landmark_id) for landmark_id in classes.tolist()], pa.string())
-    return by_class.take(pa.array(position))
-
-
-def _as_removed(gone: pa.Table) -> pa.Table:
-    size = len(gone)
-    columns = {
-        "image_id": gone["image_id"],
-        "landmark_id": gone["landmark_id"],
-        "stage": pa.repeat("overlap", size),
-        "reason": pa.repeat(str(RemovalReason.PUBLISHED), size),
-        "evidence": pa.repeat(SOURCE, size),
-    }
-    return pa.table({name: columns[name] for name in REMOVED.schema.names})
 
 
 def _count(images: pa.Table) -> ManifestCounts:

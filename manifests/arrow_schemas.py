@@ -368,7 +368,12 @@ MANIFEST = Table(
         Column("height", pa.int32(), "Pixels, upright."),
         Column("sha256", pa.string(), "SHA-256 of the file's bytes, hexadecimal."),
         *_RIGHTS,
-        Column("num_verified_neighbours", pa.int32(), "Verified other images of the class."),
+        Column(
+            "num_verified_neighbours",
+            pa.int32(),
+            "Verified other images of the class; null if the image stays because a list says so.",
+            nullable=True,
+        ),
         _SPLIT,
     ),
 )

@@ -33,6 +33,10 @@ def rgldv2(
         Path | None,
         typer.Option(metavar="train_attribution.csv", help="Adds authors, licences and titles."),
     ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="A run that has read the shards; adds places."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the manifests.")] = Path(
         "rgldv2_clean"
     ),
@@ -44,6 +48,10 @@ def rgldv2(
         bool,
         typer.Option("--allow-other-totals", help="Take another list than the published one."),
     ] = False,
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Leave out images that the run has not got."),
+    ] = False,
 ) -> None:
     """Take the 18 published classes out of GLDv2-clean; needs no image."""
     console = Console()
@@ -52,18 +60,21 @@ def rgldv2(
             Lists(train_clean, label_to_category, train, attribution),
             out,
             ValSplitSettings(val_fraction=val_fraction, seed=seed),
+            run_dir=run_dir,
             allow_other_totals=allow_other_totals,
+            allow_missing=allow_missing,
         )
         print_manifest(console, manifest)
         console.print(f"manifests: {out}", highlight=False, markup=False, soft_wrap=True)
-        clean_list = out / "rgldv2_clean" / "train_clean.csv"
-        print_next(
-            console,
-            "What to do next:",
-            [
-                (
-                    f"cleanmark run CONFIG.yaml --set source.restrict_to={clean_list}",
-                    "find these images in the shards and verify them",
-                )
-            ],
-        )
+        print_next(console, "What to do next:", [_choose_next(out, run_dir)])
+
+
+def _choose_next(out: Path, run_dir: Path | None) -> tuple[str, str]:
+    if run_dir is not None:
+        manifest = out / "rgldv2_clean"
+        return f"cleanmark train CONFIG.yaml --set data.manifest={manifest}", "train on the split"
+    clean_list = out / "rgldv2_clean" / "train_clean.csv"
+    return (
+        f"cleanmark run CONFIG.yaml --set source.restrict_to={clean_list} --only ingest",
+        "find these images in the shards; then `rgldv2 --run` adds where they are",
+    )

@@ -55,12 +55,15 @@ def _find(release: Release, split: SplitName) -> tuple[ds.Dataset, ds.Expression
 
 
 def _explain_keeping(release: Release, rows: pa.Table) -> Columns:
-    reason = ImageReason.VERIFIED.value if release.table is MANIFEST else LISTED_REASON
+    verified, listed = pa.scalar(ImageReason.VERIFIED.value), pa.scalar(LISTED_REASON)
+    reason: pa.Array | pa.ChunkedArray = pa.repeat(listed, len(rows))
+    if release.table is MANIFEST:
+        reason = pc.if_else(pc.is_valid(rows["num_verified_neighbours"]), verified, listed)
     return {
         **_columns_of(rows),
         "label": rows["class_index"],
         "decision": pa.repeat(KEEP, len(rows)),
-        "reason_code": pa.repeat(reason, len(rows)),
+        "reason_code": reason,
     }
 
 

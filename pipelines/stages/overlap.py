@@ -162,7 +162,7 @@ class Overlap:
         return [candidate for part in (*by_term, *by_name) for candidate in part]
 
     def _all_names(self, names: Mapping[int, str]) -> dict[int, tuple[str, ...]]:
-        all_names = {landmark_id: (name,) for landmark_id, name in names.items()}
+        all_names: dict[int, tuple[str, ...]] = {c: (name,) for c, name in names.items()}
         if self.settings.class_aliases is not None:
             for landmark_id, aliases in read_class_aliases(self.settings.class_aliases).items():
                 all_names[landmark_id] = (*all_names.get(landmark_id, ()), *aliases)

@@ -4,17 +4,27 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from stage_runs import Run
+from tiny_run import BROKEN_ID
 from typer.testing import CliRunner
 
 from benchmarks.published_lists import draw_class_sizes, write_published_list
 from cleanmark.cli import app
 from cleanmark.rgldv2 import Lists, OtherTotalsError, rebuild_rgldv2_clean
+from cleanmark.rgldv2_locations import MissingImagesError
 from curation.class_index import ValSplitSettings, choose_val_images, index_classes
-from manifests.arrow_schemas import LISTED, REMOVED
+from manifests.arrow_schemas import LISTED, MANIFEST, REMOVED
+from manifests.exports.columns import SplitName
+from manifests.exports.exported_rows import read_rows
+from manifests.exports.id_ranges import IdRange
+from manifests.exports.releases import Release
 from manifests.gldv2_csv import member_path, read_train_clean_csv, write_train_clean_csv
+from manifests.input_error import InputError
 from manifests.manifest_json import read_manifest
 from manifests.parquet_io import read_table
 from manifests.reference.published_removal import read_published_classes
+from training.manifest_checks import check_files, check_shards
+from training.manifest_images import read_split
 
 PUBLISHED = {c.landmark_id for c in read_published_classes()}
 SMALL = {47378: ["00000000000000a1", "00000000000000a2"], 7: ["00000000000000b1"]} | {
@@ -206,3 +216,86 @@ def test_the_command_refuses_another_list_in_one_line(small_list, tmp_path):
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"cleanmark: {small_list}: not the published GLDv2-clean")
     assert result.stderr.count("\n") == 1
+
+
+# Where the images are, from a run
+
+
+@pytest.fixture
+def tiny_list(tiny_run, tmp_path):
+    """A list of what the tiny data set has: one of its images is broken, one is not there."""
+    classes = {}
+    for row in tiny_run.rows("images"):
+        if row["landmark_id"] is not None:
+            classes.setdefault(row["landmark_id"], []).append(row["image_id"])
+    path = tmp_path / "train_clean.csv"
+    write_train_clean_csv(path, classes | {47378: ["00000000000000e1"], 900: [GONE_ID]})
+    return path
+
+
+GONE_ID = "00000000000000e2"
+
+
+def _page_id(run):
+    (row,) = (row for row in run.rows("images") if row["status"] == "not_an_image")
+    return row["image_id"]
+
+
+def _rebuild(path, out, run, **options):
+    return rebuild_rgldv2_clean(
+        Lists(path), out, run_dir=run.run_dir, allow_other_totals=True, **options
+    )
+
+
+def test_images_that_the_run_has_not_got_are_refused_by_reason(tiny_list, tiny_run, tmp_path):
+    with pytest.raises(MissingImagesError) as refused:
+        _rebuild(tiny_list, tmp_path / "out", tiny_run)
+    assert "3 are not there (1 not_an_image, 1 not_found, 1 truncated)" in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_with_a_run_the_split_says_where_every_image_is(tiny_list, tiny_run, tmp_path):
+    manifest = _rebuild(tiny_list, tmp_path / "out", tiny_run, allow_missing=True)
+    rows = read_table(tmp_path / "out/rgldv2_clean/part-00000.parquet", MANIFEST).to_pylist()
+    images = {row["image_id"]: row for row in tiny_run.rows("images") if row["status"] == "ok"}
+    assert {row["image_id"] for row in rows} == images.keys()
+    for row in rows:
+        places = ("shard", "member", "offset", "num_bytes", "width", "height", "sha256")
+        assert {n: row[n] for n in places} == {n: images[row["image_id"]][n] for n in places}
+        assert row["num_verified_neighbours"] is None
+    gone = read_table(tmp_path / "out/removed/part-00000.parquet", REMOVED).to_pylist()
+    assert {r["image_id"]: (r["stage"], r["reason"]) for r in gone} == {
+        "00000000000000e1": ("overlap", "published"),
+        GONE_ID: ("ingest", "not_found"),
+        BROKEN_ID: ("ingest", "truncated"),
+        _page_id(tiny_run): ("ingest", "not_an_image"),
+    }
+    assert all(row["evidence"] for row in gone)
+    assert manifest.removed == {
+        "ingest": {"not_an_image": 1, "not_found": 1, "truncated": 1},
+        "overlap": {"published": 1},
+    }
+    assert manifest.ingested == manifest.counts.images + 4
+    assert manifest.parents.keys() > {"train_clean.csv", "images"}
+
+
+def test_the_trainer_and_the_exports_read_such_a_split(tiny_list, tiny_run, tmp_path):
+    out = tmp_path / "out"
+    _rebuild(tiny_list, out, tiny_run, allow_missing=True)
+    train = read_split(out / "rgldv2_clean", "train")
+    assert check_files(out / "rgldv2_clean").is_certified is False
+    check_shards(train, tiny_run.config.source.root, 100)
+    exported = read_rows(Release.open(out), SplitName.TRAIN, IdRange(None, None))
+    assert len(exported) == len(train)
+    assert set(exported["reason_code"].to_pylist()) == {"listed"}
+    assert exported["shard"].null_count == 0
+
+
+def test_a_run_that_has_not_read_its_shards_is_refused(small_list, tiny_run, tmp_path):
+    fresh = Run(tiny_run.config, tmp_path / "run")
+    fresh.run_dir.mkdir()
+    with pytest.raises(InputError, match="no run folder"):
+        _rebuild(small_list, tmp_path / "out", fresh)
+    fresh.finish("ingest.scan")
+    with pytest.raises(InputError, match="its shards were not read yet"):
+        _rebuild(small_list, tmp_path / "out", fresh)

@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
-import yaml
 from pydantic import Field, ValidationError
 
 from cleanmark.review_error import ReviewError
@@ -21,6 +20,7 @@ from manifests.decisions import DecisionRow
 from manifests.parquet_io import write_rows
 from manifests.rows import Decision
 from manifests.strict_model import StrictModel
+from manifests.yaml_settings import ConfigError, read_yaml_settings
 from pipelines.decision_log import current_decisions, import_decisions
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import locked, read_config
@@ -95,11 +95,11 @@ def load_review_settings(path: Path | None) -> ReviewSettings:
     if path is None:
         return ReviewSettings()
     try:
-        settings = ReviewSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        settings = ReviewSettings.model_validate(read_yaml_settings(path))
         for reviewer in settings.reviewers:
             check_name(reviewer.name)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError, PeopleError) as error:
-        problem = " ".join(str(error).split())
+    except (ConfigError, ValidationError, PeopleError) as error:
+        problem = " ".join(str(error).split()).removeprefix(f"{path}: ")
         raise ReviewError(f"{path}: {problem}; docs/review.md shows a reviewers file") from error
     return settings
 

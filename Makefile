@@ -9,7 +9,7 @@ ENGINES := $(VENV)/.installed-engines
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser test-postgres axe review-picture lint types format bench browser docs clean
+.PHONY: help setup demo test test-slow test-browser test-postgres axe review-picture report-picture lint types format bench browser docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,8 +36,8 @@ test: $(ENGINES)  ## the tests that run anywhere in minutes
 test-slow: $(ENGINES)  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
-test-browser: $(INSTALLED)  ## the review app in real Chromium (see `make browser`, `make axe`)
-	$(BIN)/python -m pytest tests/browser -m browser
+test-browser: $(INSTALLED)  ## review app and report in real Chromium (see `make browser`, `make axe`)
+	$(BIN)/python -m pytest tests/browser tests/cleanmark/reporting -m browser
 
 test-postgres: $(INSTALLED)  ## the review's store on a PostgreSQL from Debian (needs root)
 	apt-get update -qq && apt-get install -y -qq postgresql
@@ -50,6 +50,10 @@ axe:  ## axe-core from the npm registry, for the browser tests
 review-picture: $(INSTALLED)  ## docs/review.png, from the run of `make demo`
 	test -f demo/run/manifests/manifest.json || $(BIN)/cleanmark demo --out demo
 	PYTHONPATH=.:tests $(BIN)/python -m take_review_picture demo/run docs/review.png
+
+report-picture: $(INSTALLED)  ## docs/report.png, from the run of `make demo`
+	test -f demo/run/manifests/manifest.json || $(BIN)/cleanmark demo --out demo
+	PYTHONPATH=.:tests $(BIN)/python -m take_report_picture demo/run docs/report.png
 
 lint: $(INSTALLED)  ## style, import rules and generated documents
 	$(BIN)/ruff check .

@@ -12,11 +12,13 @@ import cv2
 from labelled_photos import Pair, list_true_pairs, load_photos, sample_cross_pairs
 from threadpoolctl import threadpool_limits
 
+from curation.cascade import CascadeSettings
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import CascadeSettings, VerificationSettings, verify_pair
+from curation.verification import VerificationSettings, verify_pair
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 
+MODES = ("reject_early", "decide_early")
 NUM_FEATURES = (256, 320, 384, 512)
 MIN_CONSISTENT = (3, 4, 5)
 
@@ -27,6 +29,7 @@ class Answer:
 
     is_verified: bool
     is_rejected_early: bool
+    is_verified_early: bool
     num_inliers: int
     cpu_seconds: float
 
@@ -59,10 +62,15 @@ def _list_settings() -> dict[str, VerificationSettings]:
     for num_features in NUM_FEATURES:
         for min_consistent in MIN_CONSISTENT:
             cascade = CascadeSettings(
-                num_features=num_features, share=0.0, min_consistent=min_consistent
+                mode="reject_early",
+                num_features=num_features,
+                share=0.0,
+                min_consistent=min_consistent,
             )
             name = f"{num_features} features, {min_consistent} consistent"
             settings[name] = VerificationSettings(cascade=cascade)
+    for mode in MODES:
+        settings[f"default, {mode}"] = VerificationSettings(cascade=CascadeSettings(mode=mode))
     return settings
 
 
@@ -81,6 +89,7 @@ def _verify(a: LocalFeatures, b: LocalFeatures, settings: VerificationSettings) 
     return Answer(
         is_verified=found.verdict is not PairVerdict.REJECTED,
         is_rejected_early=found.reason is PairReason.FEW_AMONG_STRONGEST,
+        is_verified_early=found.reason is PairReason.ENOUGH_AMONG_STRONGEST,
         num_inliers=found.num_inliers,
         cpu_seconds=time.process_time() - started,
     )
@@ -90,8 +99,12 @@ def _summarise(name: str, answers: list[dict[str, Answer]]) -> dict[str, Any]:
     true = [row for row in answers if row["exact"].is_verified]
     others = [row for row in answers if not row["exact"].is_verified]
     early = [row["exact"].num_inliers for row in answers if row[name].is_rejected_early]
+    verified_early = [row["exact"].num_inliers for row in answers if row[name].is_verified_early]
     return {
         "decisions_lost": sum(not row[name].is_verified for row in true),
+        "decisions_gained": sum(row[name].is_verified for row in others),
+        "verified_early": len(verified_early),
+        "fewest_inliers_verified_early": min(verified_early, default=None),
         "most_inliers_rejected_early": max(early, default=0),
         "others_rejected_early": sum(row[name].is_rejected_early for row in others),
         "cpu_ms_per_verified_pair": _mean_ms(name, true),

@@ -36,6 +36,7 @@ VERIFICATION = VerificationSettings()
 _OPENCV_FIRST_OCTAVE = -1
 _COUNTED_REASONS = (
     PairReason.ENOUGH_INLIERS,
+    PairReason.ENOUGH_AMONG_STRONGEST,
     PairReason.NEAR_DUPLICATE,
     PairReason.TOO_FEW_INLIERS,
     PairReason.TOO_FEW_TENTATIVE,

@@ -65,6 +65,19 @@ def sample_cross_pairs(photos: list[LabelledPhoto], most: int) -> list[Pair]:
     return [pairs[number] for number in sorted(order)]
 
 
+def sample_cross_queries(photos: list[LabelledPhoto], most: int, per_query: int) -> list[Pair]:
+    """Likewise, but `per_query` pairs of each of some photographs, as images of a class occur."""
+    pairs = sample_cross_pairs(photos, len(photos) ** 2)
+    rng = np.random.default_rng(1)
+    chosen: list[Pair] = []
+    for query in rng.permutation(len(photos)).tolist():
+        partners = [pair for pair in pairs if pair[0] == query]
+        if len(partners) >= per_query and len(chosen) + per_query <= most:
+            some = rng.permutation(len(partners))[:per_query]
+            chosen += [partners[number] for number in sorted(some)]
+    return chosen
+
+
 def list_cross_class_pairs(photos: list[LabelledPhoto]) -> list[Pair]:
     """Every pair of photographs that were put in different classes."""
     return [

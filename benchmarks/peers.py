@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from curation.cascade import CascadeSettings
 from curation.correspondences import MatchableFeatures
 from curation.kernels.processor import AVX2, DotProductKernel, available_kernels
-from curation.verification import CascadeSettings, VerificationSettings, verify_prepared
+from curation.verification import VerificationSettings, verify_prepared
 from manifests.features import LocalFeatures
 from manifests.rows import PairVerdict
 
@@ -61,8 +62,8 @@ Inliers = Callable[[Points, Points], int]
 def list_methods() -> tuple[dict[str, Method], list[str]]:
     """The methods that can run here, ours first, and the names of those that cannot."""
     methods: dict[str, Method] = {
-        "ours": lambda query, others: _verify_ours(query, others, CASCADE),
-        "ours_exact": lambda query, others: _verify_ours(query, others, EXACT),
+        "ours": _verify_ours(CASCADE),
+        "ours_exact": _verify_ours(EXACT),
         "flann_ratio_ransac": _pair_by_pair(_match_flann, _count_homography(cv2.RANSAC)),
         "flann_ratio_affine": _pair_by_pair(_match_flann, _count_affine),
         "brute_force_ratio_magsac": _pair_by_pair(
@@ -74,8 +75,8 @@ def list_methods() -> tuple[dict[str, Method], list[str]]:
     }
     missing = []
     if AVX2 in available_kernels():
-        methods["ours_avx2"] = lambda query, others: _verify_ours(query, others, CASCADE, AVX2)
-        methods["ours_exact_avx2"] = lambda query, others: _verify_ours(query, others, EXACT, AVX2)
+        methods["ours_avx2"] = _verify_ours(CASCADE, AVX2)
+        methods["ours_exact_avx2"] = _verify_ours(EXACT, AVX2)
     for package, name, method in (
         ("pycolmap", "hloc_two_view_geometry", _verify_hloc),
         ("skimage", "delf_script_affine_ransac", _verify_delf),
@@ -87,20 +88,26 @@ def list_methods() -> tuple[dict[str, Method], list[str]]:
     return methods, missing
 
 
-def _verify_ours(
-    query: DescribedPhoto,
-    others: Sequence[DescribedPhoto],
-    settings: VerificationSettings,
-    kernel: DotProductKernel | None = None,
-) -> list[Answer]:
-    """As `verify_one_to_many` does; it can be told the kernel."""
-    prepared = MatchableFeatures(query.ours, kernel)
-    answers = []
-    for other in others:
-        found = verify_prepared(prepared, MatchableFeatures(other.ours, kernel), settings)
-        is_verified = found.verdict is not PairVerdict.REJECTED
-        answers.append(Answer(is_verified, found.num_inliers))
-    return answers
+def _verify_ours(settings: VerificationSettings, kernel: DotProductKernel | None = None) -> Method:
+    """As the verify stage does: images that come again are prepared already."""
+    prepared: dict[int, MatchableFeatures] = {}
+
+    def prepare(photo: DescribedPhoto) -> MatchableFeatures:
+        # The photographs outlive the method, so that an id stays one photograph's.
+        if id(photo) not in prepared:
+            prepared[id(photo)] = MatchableFeatures(photo.ours, kernel)
+        return prepared[id(photo)]
+
+    def verify(query: DescribedPhoto, others: Sequence[DescribedPhoto]) -> list[Answer]:
+        query_features = prepare(query)
+        answers = []
+        for other in others:
+            found = verify_prepared(query_features, prepare(other), settings)
+            is_verified = found.verdict is not PairVerdict.REJECTED
+            answers.append(Answer(is_verified, found.num_inliers))
+        return answers
+
+    return verify
 
 
 def _pair_by_pair(

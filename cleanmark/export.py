@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from cleanmark.policy import Policy
 from manifests.arrow_schemas import MANIFEST
 from manifests.atomic import write_bytes
-from manifests.certificate import CERTIFICATE_NAME
+from manifests.certificates.carry import copy_certificate
 from manifests.exports.attribution import AttributionCounts, write_attribution
 from manifests.exports.checksums import is_export, write_checksums
 from manifests.exports.croissant import load_mlcroissant, write_croissant
@@ -153,10 +153,9 @@ def _choose_formats(
 def _copy_manifests(releases: Sequence[Release], folder: Path) -> None:
     """What vouches for the rows goes with them, byte for byte."""
     for release in releases:
-        for name in (MANIFEST_NAME, CERTIFICATE_NAME):
-            if (release.path / name).is_file():
-                data = (release.path / name).read_bytes()
-                write_bytes(folder / _SOURCES / release.policy / name, data)
+        manifest, target = release.path / MANIFEST_NAME, folder / _SOURCES / release.policy
+        write_bytes(target / MANIFEST_NAME, manifest.read_bytes())
+        copy_certificate(manifest, target)
 
 
 def _write_formats(

@@ -13,9 +13,9 @@ from cleanmark.reporting.correspondence_drawing import (
     View,
     draw_side_by_side,
 )
+from curation.cascade import CascadeSettings
 from curation.correspondences import Correspondences, MatchableFeatures, match_prepared
 from curation.verification import (
-    CascadeSettings,
     Verification,
     VerificationSettings,
     ask_for_matches,

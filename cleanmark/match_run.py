@@ -13,7 +13,9 @@ from cleanmark.match_result import MatchResult, Photograph
 from cleanmark.reporting.pictures import MissingPictureError, TrainingImages, find_places
 from cleanmark.reporting.query_images import QueryImages
 from cleanmark.reporting.tables import list_parts
-from curation.verification import CascadeSettings, verify_pair
+from curation.cascade import CascadeSettings
+from curation.sift import extract_sift
+from curation.verification import verify_pair
 from manifests.arrow_schemas import CANDIDATES, CONTROLS, MATCHES, Table
 from manifests.parquet_io import read_table
 from manifests.rows import PairReason, PairVerdict
@@ -54,9 +56,11 @@ def match_in_run(
     config = read_config(run_dir)
     sides = _parse(name_a), _parse(name_b)
     ids = [side.image_id for side in sides if isinstance(side, _Image)]
-    images = _RunImages(run_dir, config, find_places(list_parts(run_dir, Join.name), ids))
+    has_query = len(ids) < len(sides)
+    places = find_places(list_parts(run_dir, Join.name), ids)
+    images = _RunImages(run_dir, config, places, has_query=has_query)
     a, b = (images.load(side) for side in sides)
-    settings = _comparison_settings(config, has_query=len(ids) < len(sides))
+    settings = _comparison_settings(config, has_query=has_query)
     found = verify_pair(a.features, b.features, settings)
     if images.have_same_bytes(ids):
         found = replace(found, verdict=PairVerdict.DUPLICATE, reason=PairReason.SAME_BYTES)
@@ -100,7 +104,10 @@ def _comparison_settings(config: RunConfig, *, has_query: bool) -> VerifySetting
 class _RunImages:
     """Pixels and features of training images and queries of a run."""
 
-    def __init__(self, run_dir: Path, config: RunConfig, places: dict[str, _Row]) -> None:
+    def __init__(
+        self, run_dir: Path, config: RunConfig, places: dict[str, _Row], *, has_query: bool
+    ) -> None:
+        self._has_query = has_query
         self._run_dir = run_dir
         self._config = config
         self._places = places
@@ -136,6 +143,9 @@ class _RunImages:
                 "of the table `images`, or EVALUATION_SET/QUERY_ID"
             )
         pixels = TrainingImages(self._config.source.root, self._places).load(image_id)
+        if self._has_query:
+            described = extract_sift(pixels, self._config.candidate_features)
+            return Photograph(image_id, pixels, described)
         return Photograph(image_id, pixels, features.load(image_id))
 
 

@@ -15,7 +15,6 @@ from curation.overlap import Candidate
 from curation.sift import extract_sift
 from curation.verification import verify_pair
 from manifests.arrow_schemas import CANDIDATES, IMAGES, VERDICTS
-from manifests.feature_store import FeatureStore
 from manifests.features import LocalFeatures
 from manifests.lineage import digest_bytes
 from manifests.parquet_io import read_table
@@ -23,7 +22,6 @@ from manifests.rows import CandidateSource, CandidateVerdict, PairReason
 from pipelines.evaluation_sets import locate_image, read_evaluation_set
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import RunFolderError, table_parts
-from pipelines.run_tables import open_features
 from pipelines.settings import EvaluationSetSettings
 from review_ui.evidence import (
     LandmarkClass,
@@ -66,7 +64,7 @@ def read_review_run(run_dir: Path, config: RunConfig) -> ReviewRun:
         pairs=order_pairs(pairs),
         classes=_make_classes(images, root),
         min_confirmations=config.emit.min_confirmations,
-        finder=RunMatchFinder(config, open_features(run_dir)),
+        finder=RunMatchFinder(config),
     )
 
 
@@ -76,10 +74,10 @@ class RunMatchFinder:
     Features and verifier use no random numbers, so the points are the same ones.
     """
 
-    def __init__(self, config: RunConfig, features: FeatureStore) -> None:
-        self._describe = config.describe
-        self._verify = config.verify.model_copy(update={"min_inliers": config.overlap.min_inliers})
-        self._features = features
+    def __init__(self, config: RunConfig) -> None:
+        self._describe = config.candidate_features
+        verify = config.verify.model_copy(update={"min_inliers": config.overlap.min_inliers})
+        self._verify = verify.count_all_inliers()
         self._lock = Lock()
         # A query meets many photographs in a row.
         self._load_probe = lru_cache(_MAX_PROBES)(self._read_probe)
@@ -95,7 +93,8 @@ class RunMatchFinder:
         # One at a time: features take much memory and all cores anyway.
         with self._lock:
             probe = self._load_probe(pair.query, pair.candidate.probe == "crop")
-            features = self._features.load(pair.candidate.image_id)
+            image = read_photograph(pair.image)
+            features = extract_sift(image.pixels, self._describe)
             inliers = verify_pair(probe.features, features, self._verify).inliers
         left, top, right, bottom = probe.box
         in_probe = probe.features.xy[inliers.index_a]

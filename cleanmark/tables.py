@@ -1,6 +1,6 @@
 """Tables on the terminal that tell a newcomer what happened."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich import box
@@ -10,6 +10,7 @@ from rich.table import Table
 from cleanmark.scoring import CleanScore, OverlapScore, Score
 from manifests.manifest_json import Manifest
 from manifests.rows import MEANINGS, REASONS_OF_STAGE
+from pipelines.ledger import Account
 from pipelines.markers import Tally
 from pipelines.units import Report
 
@@ -69,6 +70,17 @@ def print_status(console: Console, steps: Iterable[tuple[str, int | None, Tally]
     for unit, error in errors:
         text = f"failed {unit}: {_first_line(error)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_accounts(console: Console, accounts: Mapping[str, Account]) -> None:
+    """What went into each step that was checked, and what became of it; they are always equal."""
+    if not accounts:
+        return
+    table = _table("No image lost in", "went in", "came out", right=(1,))
+    for step, account in accounts.items():
+        outcomes = (f"{count:,} {what}" for what, count in account.outcomes.items())
+        table.add_row(step, f"{account.num_in:,}", ", ".join(outcomes))
+    console.print(table)
 
 
 def print_failures(console: Console, failures: Iterable[Report]) -> None:

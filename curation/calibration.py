@@ -8,9 +8,10 @@ should not.
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from heapq import nsmallest
+from itertools import combinations, islice, pairwise
 
 from pydantic import Field
 
@@ -76,18 +77,44 @@ def choose_control_pairs(
         At most `num_pairs` pairs, each with the smaller id first; the order of `images` does not
         matter.
     """
+    drawn = list(islice(_walk(_order(images, settings)), settings.num_pairs))
+    return [(a, b) if a.image_id < b.image_id else (b, a) for a, b in drawn]
 
-    def rank(image: ControlImage) -> tuple[bytes, str]:
-        text = f"{settings.seed}:{image.image_id}"
-        return hashlib.sha256(text.encode()).digest(), image.image_id
 
-    ordered = sorted(images, key=rank)
-    pairs: list[tuple[ControlImage, ControlImage]] = []
-    for pair in _walk(ordered):
-        if len(pairs) >= settings.num_pairs:
-            break
-        pairs.append(pair)
-    return pairs
+def choose_control_images(
+    image_ids: Sequence[str], describe: Callable[[int], ControlImage], settings: CalibrationSettings
+) -> list[ControlImage]:
+    """Images that suffice for `choose_control_pairs`, so that not all of millions need be objects.
+
+    The pairs are drawn from those that come first in the order of the hash, unless too many of
+    these are of one class.
+
+    Args:
+        image_ids: of all images.
+        describe: gives the image at a place of `image_ids`.
+        settings: how many pairs are wanted.
+    """
+    num_enough = 2 * settings.num_pairs + 2
+    places = range(len(image_ids))
+    if len(image_ids) > num_enough:
+        first = nsmallest(num_enough, places, key=lambda i: _rank(image_ids[i], settings))
+        images = [describe(place) for place in first]
+        # The last of them have other followers in the order of all.
+        if sum(_are_comparable(a, b) for a, b in pairwise(images)) >= settings.num_pairs:
+            return images
+    return [describe(place) for place in places]
+
+
+def _are_comparable(a: ControlImage, b: ControlImage) -> bool:
+    return a.landmark_id != b.landmark_id and a.sha256 != b.sha256
+
+
+def _order(images: Iterable[ControlImage], settings: CalibrationSettings) -> list[ControlImage]:
+    return sorted(images, key=lambda image: _rank(image.image_id, settings))
+
+
+def _rank(image_id: str, settings: CalibrationSettings) -> tuple[bytes, str]:
+    return hashlib.sha256(f"{settings.seed}:{image_id}".encode()).digest(), image_id
 
 
 def calibrate(
@@ -154,8 +181,8 @@ def _walk(ordered: Sequence[ControlImage]) -> Iterator[tuple[ControlImage, Contr
         is_half = 2 * distance == len(ordered)
         for i in range(len(ordered) // 2 if is_half else len(ordered)):
             a, b = ordered[i], ordered[(i + distance) % len(ordered)]
-            if a.landmark_id != b.landmark_id and a.sha256 != b.sha256:
-                yield (a, b) if a.image_id < b.image_id else (b, a)
+            if _are_comparable(a, b):
+                yield a, b
 
 
 def _suggest(

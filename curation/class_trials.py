@@ -4,18 +4,19 @@ Most uncertain pairs change nothing, because their images have other neighbours.
 whether an image is kept are worth a person's look.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.degree_trials import DegreeTrial
 from curation.duplicates import DuplicateGroups
 from curation.match_graph import score_both_ways
 from curation.train_split import ClassImage, CleanSettings, split_class
 
 _MAX_SCORES = 20_000_000
 """Scores gone through for all uncertain pairs of a class together: some minutes."""
-_MAX_CHANGED = 2
-"""Images whose fate the verdict on one pair can change under the policy `degree`."""
 
 _Accepted = Mapping[tuple[str, str], int]
 
@@ -56,9 +57,9 @@ class Stake:
 class ClassTrial:
     """A class as it was judged, and as it would be judged if one pair were otherwise.
 
-    The policy `degree` asks for nothing but the neighbours of the two images and of their copies,
-    which makes a trial cheap in a class of any size. The other policies judge the whole class each
-    time; in a very large class they leave some pairs untried.
+    The policy `degree` asks for nothing but the neighbours of the two images, which makes a trial
+    cheap in a class of any size. The other policies judge the whole class each time; in a very
+    large class they leave some pairs untried.
 
     Args:
         landmark_id: the class.
@@ -81,15 +82,11 @@ class ClassTrial:
         self._landmark_id = landmark_id
         self._images = {image.image_id: image for image in images}
         self._accepted = {(a, b): count for a, b, count in accepted}
-        self._duplicates = duplicates
+        self._duplicates = duplicates.restrict_to(self._images)
         self._settings = settings
         self._threshold = threshold
         self._num_scores_left = _MAX_SCORES
-        self._pairs_of: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        for pair in self._accepted:
-            for image_id in pair:
-                self._pairs_of[image_id].append(pair)
-        self._kept = self._judge(self._images, self._accepted, settings)
+        self._kept = self._judge(self._accepted)
 
     def find_stakes(self, pairs: Collection[UncertainPair]) -> dict[UncertainPair, Stake]:
         """What hinges on each of some pairs; those nearest the threshold are tried first."""
@@ -97,7 +94,34 @@ class ClassTrial:
         def rank(pair: UncertainPair) -> tuple[int, str, str]:
             return abs(pair.num_inliers - self._threshold), pair.image_id_a, pair.image_id_b
 
-        return {pair: self._find_stake(pair) for pair in sorted(pairs, key=rank)}
+        ranked = sorted(pairs, key=rank)
+        if self._settings.policy == "degree":
+            return self._count_stakes(ranked)
+        return {pair: self._find_stake(pair) for pair in ranked}
+
+    def _count_stakes(self, pairs: Sequence[UncertainPair]) -> dict[UncertainPair, Stake]:
+        ids = sorted(self._images)
+        places = {image_id: place for place, image_id in enumerate(ids)}
+
+        def locate(image_ids: Iterable[str]) -> NDArray[np.int64]:
+            return np.array([places[image_id] for image_id in image_ids], np.int64)
+
+        counting = [p for p, n in self._accepted.items() if n >= self._settings.min_inliers]
+        trial = DegreeTrial(
+            locate(a for a, _ in counting),
+            locate(b for _, b in counting),
+            [locate(group).tolist() for group in self._duplicates.groups],
+            np.array([self._images[image_id].has_features for image_id in ids], np.bool_),
+            self._settings,
+        )
+        stakes = trial.find_stakes(
+            locate(pair.image_id_a for pair in pairs),
+            locate(pair.image_id_b for pair in pairs),
+            np.array([pair.is_accepted for pair in pairs], np.bool_),
+        )
+        columns = (stakes.kept_a, stakes.kept_b, stakes.decides_a, stakes.decides_b)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return {pair: Stake(*row) for pair, row in zip(pairs, rows, strict=True)}
 
     def _find_stake(self, pair: UncertainPair) -> Stake:
         a, b = pair.image_id_a, pair.image_id_b
@@ -108,45 +132,20 @@ class ClassTrial:
         return Stake(kept_a, kept_b, (a in kept) is not kept_a, (b in kept) is not kept_b)
 
     def _judge_otherwise(self, pair: UncertainPair) -> frozenset[str] | None:
-        """Which of the two images would be kept, maybe among others; None if it is not tried."""
-        images, accepted, settings = self._choose_part(pair)
+        """The images that would be kept; None if it is not tried."""
         key = pair.image_id_a, pair.image_id_b
-        changed = {other: count for other, count in accepted.items() if other != key}
+        changed = {other: count for other, count in self._accepted.items() if other != key}
         if not pair.is_accepted:
             changed[key] = self._threshold
         self._num_scores_left -= len(changed)
-        return None if self._num_scores_left < 0 else self._judge(images, changed, settings)
+        return None if self._num_scores_left < 0 else self._judge(changed)
 
-    def _choose_part(self, pair: UncertainPair) -> tuple[Collection[str], _Accepted, CleanSettings]:
-        """The part of the class that the fate of both images depends on, and the rule for it."""
-        settings = self._settings
-        if settings.policy != "degree" or not self._surely_survives:
-            return self._images, self._accepted, settings
-        centre = {
-            copy
-            for image_id in (pair.image_id_a, pair.image_id_b)
-            for copy in self._duplicates.list_copies(image_id)
-            if copy in self._images
-        }
-        accepted = {p: self._accepted[p] for image_id in centre for p in self._pairs_of[image_id]}
-        images = centre.union(*accepted)
-        # The class stays whatever the answer, but its part must not be too small to stay.
-        return images, accepted, settings.model_copy(update={"min_class_images": 1})
-
-    @property
-    def _surely_survives(self) -> bool:
-        """Whether the class stays without the two images whose fate may change."""
-        photographs = {self._duplicates.find_representative(i) for i in self._kept}
-        return len(photographs) >= self._settings.min_class_images + _MAX_CHANGED
-
-    def _judge(
-        self, images: Collection[str], accepted: _Accepted, settings: CleanSettings
-    ) -> frozenset[str]:
+    def _judge(self, accepted: _Accepted) -> frozenset[str]:
         verdicts = split_class(
             self._landmark_id,
-            [self._images[image_id] for image_id in images],
+            list(self._images.values()),
             [score for (a, b), n in accepted.items() for score in score_both_ways(a, b, n)],
             self._duplicates,
-            settings,
+            self._settings,
         )
         return frozenset(verdict.image_id for verdict in verdicts if verdict.kept)

@@ -1,11 +1,15 @@
 """Are two files one photograph?"""
 
-import numpy as np
+import math
+
 from pydantic import Field
 
 from curation.geometry import AffineFit
 from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
+
+_DOUBT = 2.0
+"""Residuals of some inliers and of all may differ by this factor."""
 
 
 class CopySettings(StrictModel):
@@ -29,6 +33,20 @@ def is_copy(a: LocalFeatures, b: LocalFeatures, fit: AffineFit, settings: CopySe
     """
     if fit.num_inliers < settings.min_inlier_share * min(len(a), len(b)):
         return False
+    return _measure_rms_px(fit) <= settings.max_residual * b.long_side
+
+
+def may_be_copy(b: LocalFeatures, fit: AffineFit, settings: CopySettings) -> bool:
+    """Whether `is_copy` can be true once all features are compared.
+
+    Args:
+        b: features of image b.
+        fit: the map from a to b that the strongest features agree on.
+        settings: limits.
+    """
+    return _measure_rms_px(fit) <= _DOUBT * settings.max_residual * b.long_side
+
+
+def _measure_rms_px(fit: AffineFit) -> float:
     residuals_px = fit.residuals_px[fit.inliers]
-    rms_px = float(np.sqrt(np.mean(residuals_px**2)))
-    return rms_px <= settings.max_residual * b.long_side
+    return math.sqrt(residuals_px @ residuals_px / len(residuals_px))

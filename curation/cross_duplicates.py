@@ -87,9 +87,14 @@ def find_exact_pairs(images: ImageColumns) -> list[Pair]:
     Each image is paired with the first of its group that is of another class: a file that occurs
     n times gives fewer than 2 n pairs, in which every copy occurs and all hang together.
     """
+    seen: set[str] = set()
+    repeated: set[str] = set()
+    for digest in images.sha256:
+        (repeated if digest in seen else seen).add(digest)
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for position, digest in enumerate(images.sha256):
-        groups[digest].append(position)
+        if digest in repeated:
+            groups[digest].append(position)
     pairs = set()
     for group in groups.values():
         first = group[0]

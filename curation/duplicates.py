@@ -54,6 +54,8 @@ class DuplicateGroups:
         Two images that are copies of one photograph stay copies of each other, even if the
         copy that links them lies outside.
         """
+        if not self.groups:
+            return self
         inside = set(image_ids)
         touched = {group for group in map(self.list_copies, inside) if len(group) > 1}
         restricted = (tuple(i for i in group if i in inside) for group in touched)

@@ -17,7 +17,6 @@ from pydantic import Field
 
 from curation.correspondences import Correspondences
 from curation.kernels.affine_search import search_affine, search_consistent
-from curation.kernels.compilation import freeze
 from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
 
@@ -65,7 +64,7 @@ class AffineFit:
     @property
     def num_inliers(self) -> int:
         """Number of agreeing correspondences."""
-        return int(self.inliers.sum())
+        return int(np.count_nonzero(self.inliers))
 
 
 def apply_affine(matrix: Affine, xy: Points) -> Points:
@@ -113,23 +112,21 @@ def estimate_affine(
         The fit with most inliers (of equals, the smaller sum of residuals), or None when no
         hypothesis can be refined to an affine map.
     """
-    tolerance_px = settings.tolerance * features_b.long_side
-    is_found, matrix, squared_residuals = search_affine(
-        freeze(features_a.geometry_codes),
-        freeze(features_b.geometry_codes),
-        freeze(matches.index_a),
-        freeze(matches.index_b),
+    is_found, matrix, inliers, residuals_px = search_affine(
+        features_a.geometry_codes,
+        features_b.geometry_codes,
+        matches.index_a,
+        matches.index_b,
         settings.max_hypotheses,
         settings.max_scale,
         settings.hypothesis_tolerance * features_b.long_side,
-        tolerance_px,
+        settings.tolerance * features_b.long_side,
         settings.num_refinements,
         settings.num_refined,
     )
     if not is_found:
         return None
-    inliers = squared_residuals <= tolerance_px * tolerance_px
-    return AffineFit(matrix.reshape(2, 3), inliers, np.sqrt(squared_residuals))
+    return AffineFit(matrix.reshape(2, 3), inliers, residuals_px)
 
 
 def find_consistent(
@@ -157,11 +154,11 @@ def find_consistent(
     Returns:
         The similarity, unrefined, or None when no correspondence proposes any.
     """
-    is_found, matrix, inliers, squared_residuals = search_consistent(
-        freeze(features_a.geometry_codes),
-        freeze(features_b.geometry_codes),
-        freeze(matches.index_a),
-        freeze(matches.index_b),
+    is_found, matrix, inliers, residuals_px = search_consistent(
+        features_a.geometry_codes,
+        features_b.geometry_codes,
+        matches.index_a,
+        matches.index_b,
         settings.max_hypotheses,
         settings.max_scale,
         settings.hypothesis_tolerance * features_b.long_side,
@@ -170,4 +167,4 @@ def find_consistent(
     )
     if not is_found:
         return None
-    return AffineFit(matrix.reshape(2, 3), inliers, np.sqrt(squared_residuals))
+    return AffineFit(matrix.reshape(2, 3), inliers, residuals_px)

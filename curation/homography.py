@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from curation.correspondences import Correspondences
 from curation.geometry import Affine, AffineFit, GeometrySettings, Points, estimate_affine
 from curation.kernels.affine_search import gather_points
-from curation.kernels.compilation import freeze
 from curation.kernels.homography_search import search_homography
 from curation.plausibility import GuardSettings, is_degenerate
 from manifests.features import LocalFeatures
@@ -74,10 +73,10 @@ def refine_homography(
         The best of them, or the affine map where none explains more.
     """
     points = gather_points(
-        freeze(features_a.geometry_codes),
-        freeze(features_b.geometry_codes),
-        freeze(matches.index_a),
-        freeze(matches.index_b),
+        features_a.geometry_codes,
+        features_b.geometry_codes,
+        matches.index_a,
+        matches.index_b,
     )
     tolerance_px = settings.tolerance * features_b.long_side
     total_px = float(affine.residuals_px[affine.inliers].sum())

@@ -5,12 +5,17 @@ count once wherever neighbours are counted, and never for each other: three uplo
 are no evidence that three people stood before the same building.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple, Self
 
-import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
 
 from curation.duplicates import DuplicateGroups
+
+Numbers = NDArray[np.int64]
 
 EdgeRule = Literal["directed", "either", "both"]
 """Which directions of a pair must pass: source to target, at least one, or both."""
@@ -38,12 +43,77 @@ def score_both_ways(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class ScoreColumns:
+    """Scores of one class as arrays; a large class has a million.
+
+    Attributes:
+        source: positions in the ascending ids of the class, int64 (s,).
+        target: likewise.
+        num_inliers: int64 (s,).
+    """
+
+    source: Numbers
+    target: Numbers
+    num_inliers: Numbers
+
+    @classmethod
+    def of_pairs(cls, first: Numbers, second: Numbers, num_inliers: Numbers) -> Self:
+        """The scores, two each, of pairs judged by a symmetric verifier."""
+        both = np.concatenate
+        return cls(
+            both([first, second]).astype(np.int64),
+            both([second, first]).astype(np.int64),
+            both([num_inliers, num_inliers]).astype(np.int64),
+        )
+
+    @classmethod
+    def of_scores(cls, image_ids: Sequence[str], scores: Iterable[DirectedScore]) -> Self:
+        """Scores by id, of a class with these ascending ids.
+
+        Raises:
+            ValueError: a score names an unknown image.
+        """
+        places = {image_id: place for place, image_id in enumerate(image_ids)}
+        rows = []
+        for score in scores:
+            if not (score.source in places and score.target in places):
+                raise ValueError(
+                    f"{score} names an image outside the class: pass the scores of one class, "
+                    "verified from the same table of images"
+                )
+            rows.append((places[score.source], places[score.target], score.num_inliers))
+        columns = np.array(rows, np.int64).reshape(-1, 3).T
+        return cls(columns[0], columns[1], columns[2])
+
+    def check(self, image_ids: Sequence[str]) -> None:
+        """Raise `ValueError` if a score is of an image with itself, or there are two of a pair."""
+        if len(own := np.flatnonzero(self.source == self.target)):
+            raise ValueError(
+                f"{self._describe(image_ids, own[0])}: an image cannot verify itself; leave it out "
+                "by its id"
+            )
+        keys, counts = np.unique(self.source * len(image_ids) + self.target, return_counts=True)
+        if len(repeated := np.flatnonzero(counts > 1)):
+            source, target = divmod(int(keys[repeated[0]]), len(image_ids))
+            last = np.flatnonzero((self.source == source) & (self.target == target))[-1]
+            raise ValueError(
+                f"{self._describe(image_ids, last)}: this ordered pair was scored before; score it "
+                "once"
+            )
+
+    def _describe(self, image_ids: Sequence[str], row: int) -> DirectedScore:
+        source, target = image_ids[self.source[row]], image_ids[self.target[row]]
+        return DirectedScore(source, target, int(self.num_inliers[row]))
+
+
 class MatchGraph:
     """The verified pairs of one class.
 
     Args:
         image_ids: the images of the class.
-        scores: at most one per ordered pair; a missing one counts as no inliers.
+        scores: at most one per ordered pair; a missing one counts as no inliers. Columns go by
+            position in the ascending ids.
         duplicates: groups of copies; restricted to the class here.
         edges: which directions must reach the threshold.
         min_inliers: the threshold; a score equal to it passes.
@@ -55,7 +125,7 @@ class MatchGraph:
     def __init__(
         self,
         image_ids: Collection[str],
-        scores: Iterable[DirectedScore],
+        scores: Iterable[DirectedScore] | ScoreColumns,
         duplicates: DuplicateGroups,
         *,
         edges: EdgeRule,
@@ -63,9 +133,15 @@ class MatchGraph:
     ) -> None:
         self.image_ids = frozenset(image_ids)
         self.duplicates = duplicates.restrict_to(self.image_ids)
-        passing = _collect_passing_scores(self.image_ids, scores, min_inliers)
-        self._contacts = _make_digraph(self.image_ids, _choose_edges(passing, "either"))
-        self._edges = _make_digraph(self.image_ids, _choose_edges(passing, edges))
+        self._ids = sorted(self.image_ids)
+        self._places = {image_id: place for place, image_id in enumerate(self._ids)}
+        if not isinstance(scores, ScoreColumns):
+            scores = ScoreColumns.of_scores(self._ids, scores)
+        scores.check(self._ids)
+        passing = scores.num_inliers >= min_inliers
+        keys = self._key(scores.source[passing], scores.target[passing])
+        self._contacts = self._choose_edges(keys, "either")
+        self._edges = self._contacts if edges == "either" else self._choose_edges(keys, edges)
 
     def has_contact(self, image_id: str) -> bool:
         """Whether any other photograph reached the threshold with it, in any direction.
@@ -73,15 +149,17 @@ class MatchGraph:
         Weaker than having a verified neighbour: with `directed` or `both` edges a pair that
         passes in one direction only may give this image none.
         """
-        return bool(self._represent_others(image_id, self._contacts.successors(image_id)))
+        return bool(self._num_contacts[self._places[image_id]])
 
     def list_verified_neighbours(self, image_id: str) -> frozenset[str]:
         """Other photographs that verify the image, each by its representative."""
-        return self._represent_others(image_id, self._edges.successors(image_id))
+        sources, photographs = self._split(self._represent_others(self._edges))
+        found = photographs[sources == self._places[image_id]]
+        return frozenset(self._ids[place] for place in found.tolist())
 
     def count_verified_neighbours(self, image_id: str) -> int:
         """Number of other photographs that verify the image, copies counted once."""
-        return len(self.list_verified_neighbours(image_id))
+        return int(self._num_neighbours[self._places[image_id]])
 
     def count_photographs(self, image_ids: Iterable[str]) -> int:
         """Number of images, copies counted once."""
@@ -93,14 +171,12 @@ class MatchGraph:
         Edges count without direction (weakly connected). Copies lie in one component even when
         the pair was never put to the verifier: they show the same surface by definition.
         """
-        undirected = self._edges.to_undirected()
-        for group in self.duplicates.groups:
-            nx.add_path(undirected, group)
-        return {
-            image_id: min(component)
-            for component in nx.connected_components(undirected)
-            for image_id in component
-        }
+        source, target = self._split(self._edges)
+        own = np.arange(len(self._ids))
+        labels = _label_components(
+            np.concatenate([source, own]), np.concatenate([target, self._representatives])
+        )
+        return {i: self._ids[k] for i, k in zip(self._ids, labels.tolist(), strict=True)}
 
     def find_core(self, k: int) -> frozenset[str]:
         """The largest set of images of which each has `k` verified neighbours inside the set.
@@ -109,55 +185,74 @@ class MatchGraph:
         ordinary one. Counting neighbours is monotone in the set, hence the order in which images
         fall does not matter (generalised cores, Batagelj & Zaversnik 2002).
         """
-        alive = set(self.image_ids)
-        suspects = alive
-        while suspects:
-            fallen = {i for i in suspects if self._count_neighbours_among(i, alive) < k}
-            alive = alive - fallen
-            suspects = {p for i in fallen for p in self._edges.predecessors(i)} & alive
-        return frozenset(alive)
+        edges = self._edges
+        while True:
+            is_alive = self._count_others(edges) >= k
+            source, target = self._split(edges)
+            left = edges[is_alive[source] & is_alive[target]]
+            if len(left) == len(edges):
+                return frozenset(self._ids[place] for place in np.flatnonzero(is_alive).tolist())
+            edges = left
 
-    def _count_neighbours_among(self, image_id: str, alive: set[str]) -> int:
-        neighbours = (i for i in self._edges.successors(image_id) if i in alive)
-        return len(self._represent_others(image_id, neighbours))
+    @cached_property
+    def _num_contacts(self) -> Numbers:
+        return self._count_others(self._contacts)
 
-    def _represent_others(self, image_id: str, neighbours: Iterable[str]) -> frozenset[str]:
-        own = self.duplicates.find_representative(image_id)
-        return frozenset(map(self.duplicates.find_representative, neighbours)) - {own}
+    @cached_property
+    def _num_neighbours(self) -> Numbers:
+        return self._count_others(self._edges)
+
+    @cached_property
+    def _representatives(self) -> Numbers:
+        """The position of each image's best copy."""
+        best = np.arange(len(self._ids))
+        for group in self.duplicates.groups:
+            best[[self._places[image_id] for image_id in group]] = self._places[group[0]]
+        return best
+
+    def _count_others(self, edges: Numbers) -> Numbers:
+        sources, _ = self._split(self._represent_others(edges))
+        return np.bincount(sources, minlength=len(self._ids))
+
+    def _represent_others(self, edges: Numbers) -> Numbers:
+        """Distinct keys of images and the other photographs that their edges lead to."""
+        if not self.duplicates.groups:
+            return edges
+        source, target = self._split(edges)
+        photographs = self._representatives[target]
+        is_other = photographs != self._representatives[source]
+        return np.unique(self._key(source[is_other], photographs[is_other]))
+
+    def _key(self, source: Numbers, target: Numbers) -> Numbers:
+        return source * len(self._ids) + target
+
+    def _split(self, keys: Numbers) -> tuple[Numbers, Numbers]:
+        source, target = np.divmod(keys, max(1, len(self._ids)))
+        return source, target
+
+    def _choose_edges(self, passing: Numbers, edges: EdgeRule) -> Numbers:
+        """Distinct keys of the ordered pairs that count, ascending."""
+        if edges == "directed":
+            return np.sort(passing)
+        source, target = self._split(passing)
+        reverse = self._key(target, source)
+        choose = np.union1d if edges == "either" else np.intersect1d
+        return choose(passing, reverse)
 
 
-def _collect_passing_scores(
-    image_ids: frozenset[str], scores: Iterable[DirectedScore], min_inliers: int
-) -> set[tuple[str, str]]:
-    """Ordered pairs that reach the threshold."""
-    seen: set[tuple[str, str]] = set()
-    passing: set[tuple[str, str]] = set()
-    for score in scores:
-        pair = (score.source, score.target)
-        if score.source == score.target:
-            raise ValueError(f"{score}: an image cannot verify itself; leave it out by its id")
-        if not image_ids.issuperset(pair):
-            raise ValueError(
-                f"{score} names an image outside the class: pass the scores of one class, "
-                "verified from the same table of images"
-            )
-        if pair in seen:
-            raise ValueError(f"{score}: this ordered pair was scored before; score it once")
-        seen.add(pair)
-        if score.num_inliers >= min_inliers:
-            passing.add(pair)
-    return passing
+def _label_components(source: Numbers, target: Numbers) -> Numbers:
+    """The smallest number of each one's component; every number has an edge, maybe to itself.
 
-
-def _choose_edges(passing: set[tuple[str, str]], edges: EdgeRule) -> set[tuple[str, str]]:
-    reverse = {(target, source) for source, target in passing}
-    if edges == "directed":
-        return passing
-    return passing | reverse if edges == "either" else passing & reverse
-
-
-def _make_digraph(image_ids: frozenset[str], pairs: Iterable[tuple[str, str]]) -> "nx.DiGraph[str]":
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(image_ids)
-    graph.add_edges_from(pairs)
-    return graph
+    Each round hooks roots to smaller neighbours and then shortens all paths (Shiloach & Vishkin
+    1982), so that a class takes a few rounds whatever its shape.
+    """
+    labels = np.arange(int(source.max(initial=-1)) + 1)
+    while True:
+        a, b = labels[source], labels[target]
+        if (a == b).all():
+            return labels
+        smaller = np.minimum(a, b)
+        np.minimum.at(labels, a, smaller)
+        np.minimum.at(labels, b, smaller)
+        while (labels[labels] != labels).any():
+            labels = labels[labels]

@@ -27,6 +27,8 @@ from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
 
 _CORE_ROUNDS = 5
+_CORE_TOLERANCE = 4.0
+"""Points of a patch deviate from its map by so many times the largest median, at most."""
 
 
 class OverlaySettings(StrictModel):
@@ -74,14 +76,13 @@ def is_pasted(
     few_agree = len(xy_a) < settings.min_still_share * min(len(a), len(b))
     if few_agree and stands_still(a, b, agreement.matrix, settings):
         return True
-    is_found, core, squared, is_core = fit_core(np.concatenate([xy_a.T, xy_b.T]), _CORE_ROUNDS)
+    # The median: a few chance inliers at the edge of the tolerance must not hide the patch.
+    is_found, core, median_squared, is_core = fit_core(xy_a, xy_b, _CORE_ROUNDS)
     if not is_found:
         return False
     core_map = core.reshape(2, 3)
-    # The median: a few chance inliers at the edge of the tolerance must not hide the patch.
-    residual_px = float(np.sqrt(np.median(squared)))
     if (
-        residual_px > settings.max_residual * b.long_side
+        math.sqrt(median_squared) > settings.max_residual * b.long_side
         or _measure_distortion(core_map) > settings.max_distortion
     ):
         return False
@@ -89,6 +90,22 @@ def is_pasted(
     return _has_other_content(a, b, xy_a[is_core], core_map, settings) or _has_other_content(
         b, a, xy_b[is_core], back, settings
     )
+
+
+def pasted_inliers(
+    b: LocalFeatures, agreement: Agreement, settings: OverlaySettings
+) -> NDArray[np.bool_]:
+    """Which inliers a pasted patch explains: those that move as the core does; bool (n,).
+
+    The others may show a place that both photographs share: a map bends to take in some of both.
+    """
+    xy_a, xy_b = agreement.xy_a, agreement.xy_b
+    is_found, core, _, _ = fit_core(xy_a, xy_b, _CORE_ROUNDS)
+    if not is_found:
+        return np.ones(len(xy_a), np.bool_)
+    tolerance_px = _CORE_TOLERANCE * settings.max_residual * b.long_side
+    residuals_px = np.linalg.norm(apply_affine(core.reshape(2, 3), xy_a) - xy_b, axis=1)
+    return np.asarray(residuals_px <= tolerance_px)
 
 
 def stands_still(

@@ -146,8 +146,9 @@ def share_one_shift(agreement: Agreement, settings: GuardSettings) -> NDArray[np
 
     The median is that shift whenever more than half of them do.
     """
-    shift = agreement.xy_b - agreement.xy_a
-    return _within_tolerance(shift - statistics.find_median(shift), agreement, settings)
+    return statistics.find_common_shift(
+        agreement.xy_a, agreement.xy_b, _measure_tolerance(agreement, settings)
+    )
 
 
 def overlay_inliers(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
@@ -170,33 +171,33 @@ def _is_overlay(
     shifted: NDArray[np.bool_], region: NDArray[np.bool_], settings: GuardSettings
 ) -> bool:
     """Most inliers lie in the region, and most of those move alike."""
-    inside = int(region.sum())
+    inside = int(np.count_nonzero(region))
     if inside == 0 or inside < settings.overlay_share * len(region):
         return False
-    return bool((shifted & region).sum() >= settings.overlay_share * inside)
+    return bool(np.count_nonzero(shifted & region) >= settings.overlay_share * inside)
 
 
 def _in_border(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
-    width_a_px = settings.border_share * math.hypot(*agreement.shape_a)
-    width_b_px = settings.border_share * math.hypot(*agreement.shape_b)
-    near_a = _edge_distances(agreement.xy_a, agreement.shape_a) < width_a_px
-    near_b = _edge_distances(agreement.xy_b, agreement.shape_b) < width_b_px
-    both: NDArray[np.bool_] = near_a & near_b
-    return both
+    return statistics.find_near_edges(
+        agreement.xy_a,
+        agreement.xy_b,
+        agreement.shape_a,
+        agreement.shape_b,
+        settings.border_share * math.hypot(*agreement.shape_a),
+        settings.border_share * math.hypot(*agreement.shape_b),
+    )
 
 
 def _in_frame(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
     """Outside the central 80 % of both images' width or height, and at the same place in both."""
-    outer_a, outer_b = (
-        _edge_distances(xy, shape, shape) < settings.frame_share
-        for xy, shape in (
-            (agreement.xy_a, agreement.shape_a),
-            (agreement.xy_b, agreement.shape_b),
-        )
+    return statistics.find_in_frame(
+        agreement.xy_a,
+        agreement.xy_b,
+        agreement.shape_a,
+        agreement.shape_b,
+        settings.frame_share,
+        _measure_tolerance(agreement, settings),
     )
-    still = _within_tolerance(agreement.xy_b - agreement.xy_a, agreement, settings)
-    in_frame: NDArray[np.bool_] = outer_a & outer_b & still
-    return in_frame
 
 
 def _surrounds(chosen: NDArray[np.bool_], agreement: Agreement) -> bool:
@@ -210,19 +211,9 @@ def _surrounds(chosen: NDArray[np.bool_], agreement: Agreement) -> bool:
     return bool((per_edge >= _MIN_EDGE_SHARE * len(xy)).all())
 
 
-def _within_tolerance(
-    shift: Points, agreement: Agreement, settings: GuardSettings
-) -> NDArray[np.bool_]:
-    """Which vectors (n, 2) are shorter than the noise of a pasted thing's position; bool (n,)."""
-    tolerance_px = settings.overlay_tolerance * max(*agreement.shape_a, *agreement.shape_b)
-    return statistics.find_within(shift, tolerance_px)
-
-
-def _edge_distances(
-    xy: Points, shape: tuple[int, int], unit: tuple[int, int] = (1, 1)
-) -> NDArray[np.float64]:
-    """Distance to the nearest edge, (n,), in pixels or in a unit for each direction."""
-    return statistics.measure_edge_distances(xy, *map(float, (*shape, *unit)))
+def _measure_tolerance(agreement: Agreement, settings: GuardSettings) -> float:
+    """The noise of a pasted thing's position, in pixels."""
+    return settings.overlay_tolerance * max(*agreement.shape_a, *agreement.shape_b)
 
 
 def _count_cells(xy: Points, cell_px: float) -> int:

@@ -118,10 +118,17 @@ class ShardReader:
         """The `num_bytes` bytes at `offset`.
 
         Raises:
-            ShardError: the shard ends earlier, so it is not the one that was listed.
+            ShardError: the disk cannot read them, or the shard ends earlier, so that it is not the
+                one that was listed.
         """
-        self._stream.seek(offset)
-        data = self._stream.read(num_bytes)
+        try:
+            self._stream.seek(offset)
+            data = self._stream.read(num_bytes)
+        except OSError as error:
+            raise ShardError(
+                f"{self._tar}: cannot be read at offset {offset} ({error}); look at its disk, or "
+                f"{_FETCH_AGAIN}"
+            ) from error
         if len(data) != num_bytes:
             raise ShardError(
                 f"{self._tar}: {len(data)} bytes at offset {offset}, expected {num_bytes}; the "

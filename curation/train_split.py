@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from curation.duplicates import DuplicateGroups
-from curation.match_graph import DirectedScore, EdgeRule, MatchGraph
+from curation.match_graph import DirectedScore, EdgeRule, MatchGraph, ScoreColumns
 from manifests.rows import ImageReason
 from manifests.strict_model import StrictModel
 
@@ -79,7 +79,7 @@ class ImageVerdict:
 def split_class(
     landmark_id: int,
     images: Collection[ClassImage],
-    scores: Iterable[DirectedScore],
+    scores: Iterable[DirectedScore] | ScoreColumns,
     duplicates: DuplicateGroups,
     settings: CleanSettings,
 ) -> list[ImageVerdict]:

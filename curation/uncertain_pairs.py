@@ -7,6 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from curation.calibration import ControlPair, find_one_place
 from manifests.rows import PairReason
 
@@ -28,6 +31,13 @@ class UncertainBand:
     def holds(self, num_inliers: int, reason: str) -> bool:
         """Whether a pair's verdict rests on its inliers and these are in the band."""
         return reason in _THRESHOLD_REASONS and self.lowest <= num_inliers <= self.highest
+
+    def choose(self, num_inliers: pa.ChunkedArray, reasons: pa.ChunkedArray) -> pa.ChunkedArray:
+        """As `holds`, of many pairs."""
+        is_at_threshold = pc.is_in(reasons, pa.array([str(r) for r in _THRESHOLD_REASONS]))
+        is_high = pc.greater_equal(num_inliers, self.lowest)
+        is_low = pc.less_equal(num_inliers, self.highest)
+        return pc.and_(is_at_threshold, pc.and_(is_high, is_low))
 
 
 def find_band(

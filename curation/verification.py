@@ -1,15 +1,15 @@
 """Do two photographs show the same surface? The one function that answers it."""
 
-import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
 
-from curation.copies import CopySettings, is_copy
-from curation.correspondences import Correspondences, MatchableFeatures, match_prepared
+from curation.cascade import CascadeSettings, Look, list_looks
+from curation.copies import CopySettings, is_copy, may_be_copy
+from curation.correspondences import Correspondences, MatchableFeatures, PairSearch
 from curation.geometry import (
     Affine,
     AffineFit,
@@ -25,44 +25,17 @@ from curation.homography import (
     invert_homography,
     is_degenerate_homography,
 )
-from curation.kernels.affine_search import gather_points
-from curation.kernels.compilation import freeze
-from curation.overlays import OverlaySettings, is_pasted
+from curation.kernels.point_statistics import gather_places
+from curation.overlays import OverlaySettings, is_pasted, pasted_inliers
 from curation.pair_order import comes_first
 from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 from manifests.strict_model import StrictModel
 
-_STEP = 64
-"""Strongest features are counted in tiles of the search, which then need not be packed twice."""
+_MIN_CONSISTENT_SHARE = 0.5
+"""Least share of the inliers of an affine map that agree on one similarity as well."""
 _OVERLAYS = (PairReason.WATERMARK, PairReason.FRAME, PairReason.STATIC_OVERLAY)
-
-
-class CascadeSettings(StrictModel):
-    """When a pair is rejected by a look at its strongest features alone.
-
-    Most pairs share nothing, and their strongest features show it in a fraction of the time.
-    Pairs that pass are verified with all features, so that the cascade can lose a match but never
-    make or change one. Of all 10,296 pairs of 144 landmark photographs the exact mode verifies 233
-    at 480 px and 1,024 features, and 319 at 800 px and 2,000; the default loses none and one.
-    A look at fewer features would lose more than 0.5 % (`benchmarks/bench_cascade.py`).
-    """
-
-    mode: Literal["reject_early", "exact"] = "reject_early"
-    """`exact`: every pair is verified with all features."""
-    num_features: int = Field(384, ge=32)
-    """Strongest features of each image that the first look compares, at least. There is no first
-    look where it would save less than half of the comparisons."""
-    share: float = Field(0.3, ge=0, le=0.7)
-    """It compares this share of an image's features where that is more, rounded up to 64."""
-    min_consistent: int = Field(4, ge=2)
-    """Correspondences among them that must agree on one similarity in place, scale and
-    orientation for a second look."""
-    max_octaves: float = Field(1.0, gt=0)
-    """Tolerance in scale."""
-    max_turn_deg: float = Field(45.0, gt=0, le=180)
-    """Tolerance in orientation."""
 
 
 class VerificationSettings(StrictModel):
@@ -79,12 +52,23 @@ class VerificationSettings(StrictModel):
     overlays: OverlaySettings = OverlaySettings()
     copies: CopySettings = CopySettings()
 
+    def count_all_inliers(self) -> Self:
+        """The same, but the inliers of every verified pair are those among all its features.
+
+        For ranks and sums of inliers, which those of a look at the strongest would distort.
+        """
+        if self.cascade.mode != "decide_early":
+            return self
+        cascade = self.cascade.model_copy(update={"mode": "reject_early"})
+        return self.model_copy(update={"cascade": cascade})
+
 
 @dataclass(frozen=True, eq=False)
 class Verification:
     """What the verifier says of a pair.
 
-    With the reason `FEW_AMONG_STRONGEST` numbers, matrix and inliers are those of the first look.
+    With the reasons `FEW_AMONG_STRONGEST` and `ENOUGH_AMONG_STRONGEST` numbers, model and inliers
+    are those of a look at the strongest features.
 
     Attributes:
         verdict: verified, duplicate or rejected.
@@ -171,10 +155,9 @@ def verify_prepared(
     dialogue = ask_for_matches(a, b, settings)
     try:
         request = next(dialogue)
+        search = PairSearch(request.a, request.b, settings.max_ratio)
         while True:
-            num_strongest = request.num_a, request.num_b
-            matches = match_prepared(request.a, request.b, settings.max_ratio, num_strongest)
-            request = dialogue.send(matches)
+            request = dialogue.send(search.match_strongest(request.num_a, request.num_b))
     except StopIteration as end:
         found: Verification = end.value
         return found
@@ -185,7 +168,8 @@ def ask_for_matches(
 ) -> Generator[MatchRequest, Correspondences, Verification]:
     """Verify a pair with correspondences that the caller finds, for instance on a GPU.
 
-    Yields requests, is sent what `match_prepared` gives for each, and returns the answer.
+    Yields requests, each for at least as many features as the one before, is sent what
+    `PairSearch.match_strongest` gives for each, and returns the answer.
     """
     if comes_first(a.features, b.features):
         return (yield from _verify_ordered(a, b, settings))
@@ -197,9 +181,11 @@ def _verify_ordered(
 ) -> Generator[MatchRequest, Correspondences, Verification]:
     if len(a.features) == 0 or len(b.features) == 0:
         return _rejected(PairReason.NO_FEATURES, 0)
-    early = yield from _reject_early(a, b, settings)
-    if early is not None:
-        return early
+    for look in list_looks(len(a), len(b), settings.min_inliers, settings.cascade):
+        matches = yield MatchRequest(a, b, look.num_a, look.num_b)
+        early = _decide_early(a.features, b.features, matches, look, settings)
+        if early is not None:
+            return early
     matches = yield MatchRequest(a, b, len(a), len(b))
     found = _judge(a.features, b.features, matches, settings)
     if found.reason not in _OVERLAYS or found.matrix is None:
@@ -207,33 +193,38 @@ def _verify_ordered(
     return _judge_without_overlay(a.features, b.features, matches, found, settings)
 
 
-def _reject_early(
-    a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
-) -> Generator[MatchRequest, Correspondences, Verification | None]:
-    """The rejection of a pair whose strongest features do not agree, or None."""
+def _decide_early(
+    a: LocalFeatures,
+    b: LocalFeatures,
+    matches: Correspondences,
+    look: Look,
+    settings: VerificationSettings,
+) -> Verification | None:
+    """What a look at the strongest features says of a pair; None where that is not enough."""
     cascade = settings.cascade
-    if cascade.mode == "exact":
-        return None
-    num_strongest = _count_strongest(len(a), cascade), _count_strongest(len(b), cascade)
-    if 2 * num_strongest[0] * num_strongest[1] > len(a) * len(b):
-        return None
-    matches = yield MatchRequest(a, b, *num_strongest)
     fit = find_consistent(
-        a.features,
-        b.features,
+        a,
+        b,
         matches,
         settings.geometry,
         max_octaves=cascade.max_octaves,
         max_turn_deg=cascade.max_turn_deg,
     )
-    if fit is not None and fit.num_inliers >= cascade.min_consistent:
+    if fit is None or fit.num_inliers < look.min_consistent:
+        return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
+    needed = cascade.min_inlier_share * settings.min_inliers
+    # Of the inliers of any true map most agree in scale and orientation too.
+    if cascade.mode == "reject_early" or fit.num_inliers < _MIN_CONSISTENT_SHARE * needed:
         return None
-    return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
-
-
-def _count_strongest(num_features: int, cascade: CascadeSettings) -> int:
-    share = math.ceil(cascade.share * num_features / _STEP) * _STEP
-    return min(num_features, max(cascade.num_features, share))
+    fit = estimate_model(a, b, matches, settings.geometry)
+    if fit is None or fit.num_inliers < needed:
+        return None
+    # Whether a pair is a copy depends on how many of all features agree.
+    if may_be_copy(b, _get_affine(fit), settings.copies):
+        return None
+    if _find_objection(a, b, matches.select(fit.inliers), fit, settings) is not None:
+        return None
+    return _tell(PairVerdict.VERIFIED, PairReason.ENOUGH_AMONG_STRONGEST, matches, fit)
 
 
 def _judge(
@@ -250,13 +241,16 @@ def _judge(
     objection = _find_objection(a, b, inliers, fit, settings)
     if objection is not None:
         return _refuse(objection, matches, fit)
-    # A homography explains any view of a flat thing to the pixel; a copy is affine.
-    affine = fit.affine if isinstance(fit, HomographyFit) else fit
-    if is_copy(a, b, affine, settings.copies):
+    if is_copy(a, b, _get_affine(fit), settings.copies):
         verdict, reason = PairVerdict.DUPLICATE, PairReason.NEAR_DUPLICATE
     else:
         verdict, reason = PairVerdict.VERIFIED, PairReason.ENOUGH_INLIERS
     return _tell(verdict, reason, matches, fit)
+
+
+def _get_affine(fit: AffineFit) -> AffineFit:
+    """A homography explains any view of a flat thing to the pixel; a copy is affine."""
+    return fit.affine if isinstance(fit, HomographyFit) else fit
 
 
 def _find_objection(
@@ -286,10 +280,11 @@ def _judge_without_overlay(
 ) -> Verification:
     """Judge again without what the overlay explains; keep the first answer if that is no match."""
     assert found.matrix is not None  # noqa: S101  (an overlay is found among inliers of a model)
+    agreement = _agreement(a, b, found.inliers, found.matrix)
     if found.reason is PairReason.STATIC_OVERLAY:
-        overlay = np.ones(found.num_inliers, np.bool_)
+        overlay = pasted_inliers(b, agreement, settings.overlays)
     else:
-        overlay = overlay_inliers(_agreement(a, b, found.inliers, found.matrix), settings.guards)
+        overlay = overlay_inliers(agreement, settings.guards)
     rest = matches.select(~np.isin(matches.index_a, found.inliers.index_a[overlay]))
     again = _judge(a, b, rest, settings)
     if again.verdict is PairVerdict.REJECTED:
@@ -300,15 +295,9 @@ def _judge_without_overlay(
 def _agreement(
     a: LocalFeatures, b: LocalFeatures, inliers: Correspondences, matrix: Affine
 ) -> Agreement:
-    points = gather_points(
-        freeze(a.geometry_codes),
-        freeze(b.geometry_codes),
-        freeze(inliers.index_a),
-        freeze(inliers.index_b),
-    )
     return Agreement(
-        xy_a=np.ascontiguousarray(points[:2].T),
-        xy_b=np.ascontiguousarray(points[2:].T),
+        xy_a=gather_places(a.geometry_codes, inliers.index_a),
+        xy_b=gather_places(b.geometry_codes, inliers.index_b),
         matrix=matrix,
         shape_a=(a.width, a.height),
         shape_b=(b.width, b.height),

@@ -150,7 +150,12 @@ EMBEDDINGS = Table(
 _PAIR_EVIDENCE = (
     Column("similarity", pa.float32(), "Cosine similarity of the global descriptors."),
     Column("num_tentative", pa.int32(), "Correspondences after ratio and mutual test."),
-    Column("num_inliers", pa.int32(), "Correspondences that agree with the geometric model."),
+    Column(
+        "num_inliers",
+        pa.int32(),
+        "Correspondences that agree with the geometric model; with a reason `..._among_strongest` "
+        "those among the strongest features only.",
+    ),
     Column(
         "model",
         pa.string(),

@@ -17,7 +17,7 @@ from manifests.rows import Decision
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
 _REQUIRED = tuple(column.name for column in DECISIONS.columns if not column.nullable)
-_NON_EMPTY = ("eval_set", "query_id", "reviewer")
+_NON_EMPTY = ("eval_set", "query_id", "image_id", "reviewer")
 
 
 class DecisionsError(InputError):
@@ -31,7 +31,7 @@ class DecisionRow:
     Attributes:
         eval_set: name of the evaluation set.
         query_id: evaluation query, or ``text:TERM`` for a candidate found by its name.
-        image_id: GLDv2 id of the training image.
+        image_id: id of the training image, of GLDv2 unless others were asked for.
         reviewer: who decided.
         decision: the answer.
         decided_at: when, in UTC.
@@ -52,11 +52,15 @@ class DecisionRow:
         return self.eval_set, self.query_id, self.image_id, self.reviewer
 
 
-def read_decisions(path: Path) -> list[DecisionRow]:
+def read_decisions(path: Path, *, any_image_id: bool = False) -> list[DecisionRow]:
     """Read a decisions file, in its own order; ``.csv`` is CSV, anything else is Parquet.
 
     Columns are those of the table `DECISIONS`; `comment` may be left out. A time without a zone
     is taken as UTC.
+
+    Args:
+        path: the file.
+        any_image_id: take ids that are not of GLDv2 too, as other training lists have them.
 
     Raises:
         DecisionsError: the file is missing or unreadable, a column is missing or unknown, or a
@@ -64,7 +68,7 @@ def read_decisions(path: Path) -> list[DecisionRow]:
     """
     try:
         rows = _read_csv(path) if _format_name(path) == "CSV" else _read_parquet(path)
-        return [_parse_row(where, row) for where, row in rows]
+        return [_parse_row(where, row, any_image_id=any_image_id) for where, row in rows]
     except FileNotFoundError as error:
         raise DecisionsError(
             f"{path}: no such file; correct the path of the decisions file"
@@ -130,14 +134,14 @@ def _check_columns(path: Path, found: Iterable[str]) -> None:
         )
 
 
-def _parse_row(where: str, row: Mapping[str, Any]) -> DecisionRow:
+def _parse_row(where: str, row: Mapping[str, Any], *, any_image_id: bool) -> DecisionRow:
     for name in _REQUIRED:
         if row[name] is None:
             raise DecisionsError(f"{where}: {name} is null; fill it in")
     for name in _NON_EMPTY:
         if not str(row[name]).strip():
             raise DecisionsError(f"{where}: {name} is empty; fill it in")
-    if not is_image_id(str(row["image_id"])):
+    if not any_image_id and not is_image_id(str(row["image_id"])):
         raise DecisionsError(
             f"{where}: image_id {row['image_id']!r} is not 16 lower-case hexadecimal digits; "
             "copy the id from the candidates table"

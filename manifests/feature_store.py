@@ -4,10 +4,11 @@ Each image is one block: n descriptors of 128 bytes, then n geometry records of 
 maps the file and copies nothing but what it touches.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from manifests.arrow_schemas import FEATURES
 from manifests.atomic import replacing
 from manifests.features import DESCRIPTOR_BYTES, GEOMETRY_DTYPE, LocalFeatures
+from manifests.id_arrays import IdIndex, Ids, encode_ids, find_sorted, list_ids, pack_ids
 from manifests.parquet_io import TableError, read_table, write_rows
 
 BYTES_PER_FEATURE = DESCRIPTOR_BYTES + GEOMETRY_DTYPE.itemsize
@@ -81,6 +83,54 @@ def write_features(
     return offset // BYTES_PER_FEATURE
 
 
+class _Blocks(Mapping[str, FeatureBlock]):
+    """The rows of the table `features` as columns, by ascending id: 44 bytes an image."""
+
+    def __init__(self, index_paths: Sequence[Path]) -> None:
+        self._paths = [binary_path(path) for path in index_paths]
+        parts = [_pack(number, path) for number, path in enumerate(index_paths)]
+        ids, *columns = (np.concatenate(column) for column in zip(_NO_BLOCKS, *parts, strict=True))
+        index = IdIndex.build(ids)
+        self._ids, self._order = index.ids, index.rows.astype(np.int32)
+        del ids
+        self._part, self._num_features, self._width, self._height, self._offset = (
+            column[self._order] for column in columns
+        )
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list_ids(self._ids[np.argsort(self._order)]))
+
+    def __getitem__(self, image_id: str) -> FeatureBlock:
+        place = int(find_sorted(self._ids, encode_ids([image_id]))[0])
+        if place < 0:
+            raise KeyError(image_id)
+        numbers = (self._offset, self._num_features, self._width, self._height)
+        path = self._paths[self._part[place]]
+        return FeatureBlock(path, *(int(column[place]) for column in numbers))
+
+    def count_features(self, ids: Ids) -> NDArray[np.int32]:
+        places = find_sorted(self._ids, ids)
+        counts = np.zeros(len(ids), np.int32)
+        counts[places >= 0] = self._num_features[places[places >= 0]]
+        return counts
+
+
+def _pack(number: int, index_path: Path) -> tuple[NDArray[Any], ...]:
+    """Ids, part, features, width, height and offset of the images of a part."""
+    rows = read_table(index_path, FEATURES)
+    return (
+        pack_ids(rows["image_id"]),
+        np.full(len(rows), number, np.int32),
+        *(rows[name].to_numpy() for name in ("num_features", "width", "height", "offset")),
+    )
+
+
+_NO_BLOCKS = (encode_ids([]), *(np.empty(0, dtype) for dtype in ("i4", "i4", "i4", "i4", "i8")))
+
+
 class FeatureStore:
     """Reads features by image id from any number of parts."""
 
@@ -89,24 +139,22 @@ class FeatureStore:
         self._mapped: dict[Path, NDArray[np.uint8]] = {}
 
     @cached_property
+    def _blocks(self) -> _Blocks:
+        return _Blocks(self._index_paths)
+
+    @property
     def blocks(self) -> Mapping[str, FeatureBlock]:
-        """Image id -> block, of every image in the parts."""
-        blocks: dict[str, FeatureBlock] = {}
-        for index_path in self._index_paths:
-            path = binary_path(index_path)
-            columns = read_table(index_path, FEATURES).to_pydict()
-            shapes = zip(columns["width"], columns["height"], strict=True)
-            places = zip(columns["offset"], columns["num_features"], shapes, strict=True)
-            for image_id, (offset, count, (width, height)) in zip(
-                columns["image_id"], places, strict=True
-            ):
-                blocks[image_id] = FeatureBlock(path, offset, count, width, height)
-        return blocks
+        """Image id -> block, of every image in the parts, in their order."""
+        return self._blocks
 
     def num_features(self, image_id: str) -> int:
         """Number of local features of an image; 0 for an image that is not in the parts."""
         block = self.blocks.get(image_id)
         return 0 if block is None else block.num_features
+
+    def count_features(self, ids: Ids) -> NDArray[np.int32]:
+        """Numbers of local features of many images, int32 (n,); 0 as for `num_features`."""
+        return self._blocks.count_features(ids)
 
     def load(self, image_id: str) -> LocalFeatures:
         """The features of an image, mapped, not copied.

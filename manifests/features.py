@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -48,10 +49,13 @@ class LocalFeatures:
         stacked = np.stack([self.geometry["x"], self.geometry["y"]], axis=1)
         return stacked.astype(np.float64) / _XY_STEPS_PER_PX
 
-    @property
+    @cached_property
     def geometry_codes(self) -> NDArray[np.uint16]:
-        """The geometry as stored, uint16 (n, 4): x, y, log2 of the diameter, angle; no copy."""
-        return np.ascontiguousarray(self.geometry).view(np.uint16).reshape(-1, _NUM_CODES)
+        """The geometry as stored, uint16 (n, 4), read-only: x, y, log2 of the diameter, angle."""
+        codes = np.ascontiguousarray(self.geometry).view(np.uint16).reshape(-1, _NUM_CODES)
+        codes.flags.writeable = False
+        # Mapped files and fresh arrays shall be of one type.
+        return np.asarray(codes)
 
     @property
     def size(self) -> NDArray[np.float64]:

@@ -189,7 +189,7 @@ def write_train_clean_table(path: Path, images: pa.Table) -> None:
     ordered = images.select(["landmark_id", "image_id"]).sort_by(keys)
     image_ids = ordered["image_id"].to_pylist()
     classes, starts = np.unique(ordered["landmark_id"].to_numpy(), return_index=True)
-    ends = [*starts[1:].tolist(), len(image_ids)]
+    ends = np.append(starts, len(image_ids))[1:].tolist()
     lines = [",".join(HEADERS["train_clean.csv"])]
     lines += [
         f"{landmark_id},{' '.join(image_ids[start:end])}"

@@ -28,9 +28,10 @@ def write_rows(path: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> i
     """
     rows = list(rows)
     names = [column.name for column in table.columns]
+    expected = set(names)
     for number, row in enumerate(rows):
-        if row.keys() != set(names):
-            wrong = sorted(row.keys() ^ set(names))
+        if row.keys() != expected:
+            wrong = sorted(row.keys() ^ expected)
             raise TableError(f"{path}: row {number}: columns missing or unknown: {wrong}")
     columns = {name: [row[name] for row in rows] for name in names}
     try:
@@ -48,18 +49,67 @@ def write_table(path: Path, table: Table, data: pa.Table) -> int:
     Raises:
         TableError: the columns differ from the schema, or a null stands where none may be.
     """
+    data = _check_columns(path, table, data)
+    with replacing(path) as temporary:
+        pq.write_table(
+            data, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS, store_schema=True
+        )
+    return int(data.num_rows)
+
+
+def write_pieces(path: Path, table: Table, pieces: Iterable[pa.Table]) -> int:
+    """Write a part of `table` piece by piece; no more than a row group and a piece is in memory.
+
+    The bytes are those that `write_table` writes of all rows in one piece.
+
+    Raises:
+        TableError: as `write_table`.
+    """
+    num_rows = 0
+    waiting = table.schema.empty_table()
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, table.schema, compression="zstd", store_schema=True) as writer,
+    ):
+        for piece in pieces:
+            num_rows += len(piece)
+            waiting = pa.concat_tables([waiting, _check_columns(path, table, piece)])
+            while len(waiting) >= ROW_GROUP_ROWS:
+                _write_group(writer, waiting.slice(0, ROW_GROUP_ROWS))
+                waiting = waiting.slice(ROW_GROUP_ROWS)
+        if len(waiting) or not num_rows:
+            _write_group(writer, waiting)
+    return num_rows
+
+
+def _write_group(writer: pq.ParquetWriter, rows: pa.Table) -> None:
+    # In one piece, because the bytes depend on how the rows are chunked.
+    writer.write_table(rows.combine_chunks(), ROW_GROUP_ROWS)
+
+
+def _check_columns(path: Path, table: Table, data: pa.Table) -> pa.Table:
     if data.schema.names != table.schema.names:
         raise TableError(f"{path}: columns are {data.schema.names}, not those of {table.name}")
     for column in table.columns:
         if not column.nullable and data[column.name].null_count:
             row = data[column.name].is_null().index(True).as_py()
             raise TableError(f"{path}: row {row}: null in column {column.name!r} of {table.name}")
-    data = data.cast(table.schema)
-    with replacing(path) as temporary:
-        pq.write_table(
-            data, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS, store_schema=True
-        )
-    return int(data.num_rows)
+    return data.cast(table.schema)
+
+
+def iterate_table(
+    path: Path, table: Table, columns: Sequence[str] | None = None, max_rows: int = ROW_GROUP_ROWS
+) -> Iterator[pa.Table]:
+    """Read a part of `table` some rows at a time, in order; nothing for a part without rows.
+
+    Raises:
+        TableError: as `read_table`.
+    """
+    with _open_part(path, table) as part:
+        _check_metadata(path, table, part.schema_arrow.metadata or {})
+        schema = _select_schema(table, columns)
+        for batch in part.iter_batches(max_rows, columns=schema.names):
+            yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
 
 
 def read_table(
@@ -72,6 +122,16 @@ def read_table(
     """
     parts = [_read_part(p, table, columns) for p in ([paths] if isinstance(paths, Path) else paths)]
     return pa.concat_tables(parts) if parts else _select_schema(table, columns).empty_table()
+
+
+def count_rows(path: Path, table: Table) -> int:
+    """Rows of a part of `table`, as its footer says.
+
+    Raises:
+        TableError: the file is missing or unreadable.
+    """
+    with _open_part(path, table) as part:
+        return int(part.metadata.num_rows)
 
 
 def scan_table(paths: Sequence[Path], table: Table) -> ds.Dataset:

@@ -32,6 +32,7 @@ class PairReason(StrEnum):
     """Why a pair was verified or rejected (`matches.reason`)."""
 
     ENOUGH_INLIERS = "enough_inliers"
+    ENOUGH_AMONG_STRONGEST = "enough_among_strongest"
     SAME_BYTES = "same_bytes"
     NEAR_DUPLICATE = "near_duplicate"
     NO_FEATURES = "no_features"
@@ -151,6 +152,10 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (PairVerdict.DUPLICATE, "Both are copies of one photograph."),
         (PairVerdict.REJECTED, "No common surface could be confirmed."),
         (PairReason.ENOUGH_INLIERS, "Enough correspondences agree with one geometric model."),
+        (
+            PairReason.ENOUGH_AMONG_STRONGEST,
+            "The strongest features agree well; the others were not compared, nor counted.",
+        ),
         (PairReason.SAME_BYTES, "The two files are identical."),
         (
             PairReason.NEAR_DUPLICATE,

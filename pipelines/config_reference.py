@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
@@ -93,6 +93,8 @@ def _describe_type(field: FieldInfo) -> str:
 
 def _name_type(annotation: Any) -> str:  # noqa: ANN401  (any annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _name_type(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin is tuple:

@@ -19,13 +19,13 @@ _COPIES = (DuplicateKind.EXACT, DuplicateKind.NEAR)
 
 
 def drop_copies(
-    run_dir: Path, classes: Mapping[int, Sequence[str]], settings: ResolveSettings
+    run_dir: Path, class_sizes: Mapping[int, int], settings: ResolveSettings
 ) -> dict[str, Cause]:
     """Image id -> why it goes, of the images that have a copy in another class.
 
     Args:
         run_dir: the run folder.
-        classes: landmark_id -> images that the cleaning kept.
+        class_sizes: landmark_id -> number of images that the cleaning kept.
         settings: which of the copies go.
     """
     pairs = [
@@ -36,11 +36,10 @@ def drop_copies(
         for row in _read_pairs(run_dir, FindCrossDuplicates.name, CROSS_DUPLICATES)
         if row["kind"] in _COPIES
     ]
-    sizes = {landmark_id: len(image_ids) for landmark_id, image_ids in classes.items()}
     reason = ImageReason.CROSS_CLASS_DUPLICATE
     return {
         image_id: Cause("clean", reason, f"{MEANINGS[reason]} Copies: {', '.join(copies)}.")
-        for image_id, copies in choose_dropped(pairs, sizes, settings).items()
+        for image_id, copies in choose_dropped(pairs, class_sizes, settings).items()
     }
 
 

@@ -33,7 +33,7 @@ def fetch_source(
         FetchError: another process fetches into the folder, or its ledger is not readable.
     """
     begun = time.monotonic()
-    dataset = _choose_dataset(source, fetch)
+    dataset = choose_dataset(source, fetch)
     result = fetch_dataset(dataset, source.root, console, fetch)
     seconds = time.monotonic() - begun
     failures = []
@@ -45,13 +45,14 @@ def fetch_source(
 
 def describe_fetch(source: SourceSettings, fetch: SourceFetchSettings) -> tuple[int, Tally]:
     """How many files there are to fetch, and what the ledger says of them; asks no server."""
-    files = [file for file in _choose_dataset(source, fetch).files if file.required]
+    files = [file for file in choose_dataset(source, fetch).files if file.required]
     entries = {entry.path: entry for entry in read_ledger(source.root)}
     recorded = [entries[file.path] for file in files if file.path in entries]
     bad = {entry.path: entry.reason or "" for entry in recorded if entry.status not in GOOD}
     return len(files), Tally(len(recorded) - len(bad), len(bad), {}, bad)
 
 
-def _choose_dataset(source: SourceSettings, fetch: SourceFetchSettings) -> Dataset:
+def choose_dataset(source: SourceSettings, fetch: SourceFetchSettings) -> Dataset:
+    """The files that a fetch looks after, at their addresses."""
     shards = None if fetch.shards is None else parse_shards(fetch.shards)
     return at_mirror(gldv2(source.split, shards), fetch.base_url)

@@ -9,9 +9,9 @@ dead, or to see that an item takes too long.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,8 +22,12 @@ ITEM_TIMEOUT_SECONDS = 120.0
 """A photograph that is handled for so long hangs: the slowest honest ones take a few seconds."""
 
 STRIKES = 2
-"""An item is given up when it stopped so many workers: once may be the machine's own trouble
-(memory ran out, a person killed a process), and a sound image must not be lost to that."""
+"""An item is given up when it stopped so many workers: once may be the machine's own trouble, and a
+sound image must not be lost to that. Where the death came from outside (memory ran out, a person
+killed a process) it counts half."""
+
+WHOLE_UNIT = ""
+"""Where deaths with no item in flight are recorded; no item has this id."""
 
 _RECORD_BYTES = 4096
 
@@ -107,30 +111,71 @@ def _read_record(path: Path) -> dict[str, Any]:
     """What the note says; empty if there is none, or if it is being written."""
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):  # a mounted bucket has more than one error for what is gone
         return {}
     return record
 
 
-def read_crashes(path: Path, fingerprint: str) -> dict[str, list[str]]:
-    """For each item that stopped a worker, the reasons; empty if `path` is of another unit."""
+@dataclass(frozen=True)
+class Crash:
+    """How a worker died in the middle of a unit.
+
+    Attributes:
+        reason: in words.
+        from_outside: it was killed, which says less of the item it was handling than a crash.
+    """
+
+    reason: str
+    from_outside: bool = False
+
+
+Crashes = Mapping[str, Sequence[Crash]]
+"""Item -> the deaths it was in flight at, in order."""
+
+
+def read_crashes(path: Path, fingerprint: str) -> dict[str, list[Crash]]:
+    """The deaths recorded; none if `path` is missing, damaged, or of another fingerprint."""
     try:
         record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        if record["fingerprint"] != fingerprint:
+            return {}
+        return {
+            item: [Crash(**crash) for crash in crashes]
+            for item, crashes in record["crashes"].items()
+        }
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return {}
-    crashes: dict[str, list[str]] = record["crashes"]
-    return crashes if record["fingerprint"] == fingerprint else {}
 
 
-def record_crash(path: Path, fingerprint: str, item_id: str, reason: str) -> dict[str, str]:
-    """Add a strike against an item; return the items that are now given up, with the reason."""
+def record_crash(path: Path, fingerprint: str, item_id: str, crash: Crash) -> Crashes:
+    """Add a strike against an item; return all that is recorded now."""
     crashes = read_crashes(path, fingerprint)
-    crashes.setdefault(item_id, []).append(reason)
-    record = {"fingerprint": fingerprint, "crashes": crashes}
-    write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
-    return given_up(crashes)
+    crashes.setdefault(item_id, []).append(crash)
+    _write_crashes(path, fingerprint, crashes)
+    return crashes
 
 
-def given_up(crashes: Mapping[str, list[str]]) -> dict[str, str]:
+def forget_crashes(path: Path, fingerprint: str, item_id: str) -> None:
+    """Take back all strikes against an item."""
+    crashes = read_crashes(path, fingerprint)
+    crashes.pop(item_id, None)
+    _write_crashes(path, fingerprint, crashes)
+
+
+def given_up(crashes: Crashes) -> dict[str, str]:
     """The items with enough strikes against them, each with the latest reason."""
-    return {item: reasons[-1] for item, reasons in crashes.items() if len(reasons) >= STRIKES}
+    return {
+        item: deaths[-1].reason
+        for item, deaths in crashes.items()
+        if item != WHOLE_UNIT and _count_strikes(deaths) >= STRIKES
+    }
+
+
+def _count_strikes(deaths: Sequence[Crash]) -> float:
+    return sum(0.5 if death.from_outside else 1.0 for death in deaths)
+
+
+def _write_crashes(path: Path, fingerprint: str, crashes: Crashes) -> None:
+    listed = {item: [asdict(crash) for crash in deaths] for item, deaths in crashes.items()}
+    record = {"fingerprint": fingerprint, "crashes": listed}
+    write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")

@@ -7,13 +7,17 @@ from pathlib import Path
 from rich.console import Console
 
 from manifests.input_error import InputError
+from pipelines.engines.announced import Announced
+from pipelines.engines.engine import Engine
 from pipelines.fetch_step import STEP_NAME as FETCH_STEP
 from pipelines.fetch_step import describe_fetch, fetch_source
+from pipelines.ledger import check_step
 from pipelines.markers import Tally, output_digests, pending, prune, read_markers, tally
 from pipelines.progress import StageProgress
+from pipelines.recovery import recovering
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import RunFolderError, locked, table_parts, write_config
-from pipelines.runners import execute
+from pipelines.runners import execute, open_engine
 from pipelines.settings import SourceFetchSettings, SourceSettings
 from pipelines.stages.calibrate import Calibrate
 from pipelines.stages.clean import Clean
@@ -27,6 +31,7 @@ from pipelines.stages.ingest import Join, Scan
 from pipelines.stages.overlap import Overlap
 from pipelines.stages.uncertain import ListUncertain
 from pipelines.stages.verify import Verify
+from pipelines.storage import explaining_need, storage_errors
 from pipelines.units import Report, Stage, UnitStatus
 
 STAGE_NAMES = ("ingest", "describe", "embed", "verify", "clean", "overlap", "emit")
@@ -50,7 +55,14 @@ class StepResult:
 def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
     """Every step of the job, in order."""
     timeout = config.runner.unit_timeout_seconds
-    verify = Verify(run_dir, config.verify, timeout, config.clean.min_verified_neighbours)
+    search_bytes = config.runner.memory.search_bytes
+    verify = Verify(
+        run_dir,
+        config.verify,
+        timeout,
+        config.clean.min_verified_neighbours,
+        search_bytes=search_bytes,
+    )
     clean = Clean(run_dir, config.clean, verify, timeout)
     uncertain = ListUncertain(run_dir, config.verify, clean, timeout)
     return [
@@ -78,6 +90,8 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
             config.describe,
             config.embed,
             timeout,
+            search_bytes,
+            config.source.root,
         ),
         Emit(run_dir, config.emit, config.verify, uncertain, config.digest, timeout),
     ]
@@ -127,6 +141,9 @@ def run_job(
         JobError: `only` names no stage.
         RunFolderError: another process is at work in the folder, or a stage that is left out is
             not finished for this configuration.
+        EngineError: the engine cannot be used as it is set up.
+        StorageError: the run folder is full.
+        LedgerError: a step has lost or doubled an image.
     """
     unknown = [name for name in only if name not in STAGE_NAMES]
     if unknown:
@@ -134,24 +151,37 @@ def run_job(
     # Workers may have another current folder.
     run_dir = run_dir.absolute()
     results: list[StepResult] = []
-    left_out: list[Stage] = []
-    with locked(run_dir):
-        write_config(run_dir, config)
+    steps = build_steps(config, run_dir)
+    # The engine first: what it lacks is better known before days of fetching.
+    with (
+        locked(run_dir),
+        recovering(run_dir, [step.name for step in steps], console),
+        open_engine(config.runner, beam_args) as engine,
+    ):
+        with storage_errors(run_dir, "writing the configuration"):
+            write_config(run_dir, config)
         if config.source.fetch is not None and (not only or stage_of(FETCH_STEP) in only):
             results.append(_run_fetch(config.source, config.source.fetch, console))
             if results[-1].failures:
                 return results
-        for stage in build_steps(config, run_dir):
-            if only and stage_of(stage.name) not in only:
-                left_out.append(stage)
-                continue
-            _check_finished(left_out, run_dir)
-            left_out.clear()
-            result = _run_step(stage, run_dir, console, config.runner.num_workers, beam_args)
-            results.append(result)
-            if result.failures:
-                break
+        results += _run_steps(steps, run_dir, console, only, Announced(engine, console))
     return results
+
+
+def _run_steps(
+    steps: Sequence[Stage], run_dir: Path, console: Console, only: Sequence[str], engine: Engine
+) -> Iterator[StepResult]:
+    left_out: list[Stage] = []
+    for stage in steps:
+        if only and stage_of(stage.name) not in only:
+            left_out.append(stage)
+            continue
+        _check_finished(left_out, run_dir)
+        left_out.clear()
+        result = run_step(stage, run_dir, console, engine)
+        yield result
+        if result.failures:
+            break
 
 
 def describe_run(config: RunConfig, run_dir: Path) -> Iterator[tuple[str, int | None, Tally]]:
@@ -213,19 +243,24 @@ def _run_fetch(source: SourceSettings, fetch: SourceFetchSettings, console: Cons
     return StepResult(FETCH_STEP, result.num_files, result.num_pending, failures)
 
 
-def _run_step(
-    stage: Stage, run_dir: Path, console: Console, workers: int, beam_args: Sequence[str]
-) -> StepResult:
+def run_step(stage: Stage, run_dir: Path, console: Console, engine: Engine) -> StepResult:
+    """Plan a step, forget what is planned no more, and run what is not done yet."""
     units = stage.plan()
     prune(run_dir, stage.name, units)
     waiting = pending(run_dir, units)
     if not waiting:
         console.print(f"{stage.name}: all {len(units)} units done before", highlight=False)
+        check_step(run_dir, stage.name)
         return StepResult(stage.name, len(units), 0, ())
     num_done = len(units) - len(waiting)
-    with StageProgress(console, stage.name, len(units), num_done, run_dir):
-        reports = execute(stage, waiting, run_dir, workers, beam_args)
+    with (
+        StageProgress(console, stage.name, len(units), num_done, run_dir),
+        explaining_need(run_dir, stage.name, units),
+    ):
+        reports = execute(stage, waiting, run_dir, engine)
     failures = tuple(report for report in reports if report.status is UnitStatus.FAILED)
+    if not failures:
+        check_step(run_dir, stage.name)
     return StepResult(stage.name, len(units), len(waiting), failures)
 
 

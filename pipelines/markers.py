@@ -5,6 +5,8 @@ output still has the recorded size. That one rule gives resume and re-runs; noth
 state. Readers of a stage's table go by `output_digests`, never by what a folder happens to hold.
 """
 
+import contextlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +16,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 
 from manifests.atomic import write_text
-from manifests.lineage import digest_file
+from manifests.lineage import digest_file, digest_json
 from manifests.strict_model import StrictModel
 from pipelines.units import Counts, Report, Unit, UnitStatus, check_output_path, state_dir
 
 MARKER_SUFFIX = ".json"
 IN_FLIGHT_SUFFIX = ".inflight"
 CRASHES_SUFFIX = ".crashes"
+ATTEMPTS_SUFFIX = ".attempts"
 """The suffixes differ from one another, so that no unit's name can turn one into another."""
 
 
@@ -50,6 +53,10 @@ class Marker(StrictModel):
     outputs: dict[OutputPath, OutputFile]
     error: str | None
     seconds: float
+    cpu_seconds: float | None = None
+    """Processor seconds of the process while it ran the unit, all threads together; an upper limit
+    where an engine runs several units in one process. None if the process died, or in the markers
+    of earlier versions."""
 
     def as_report(self) -> Report:
         """The part of the marker that the caller of a pipeline gets back."""
@@ -130,6 +137,15 @@ def output_digests(run_dir: Path, stage_name: str) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
+def digest_outputs(run_dir: Path, stage_name: str) -> str:
+    """One digest for all that the finished units of a stage wrote.
+
+    As the input of a unit it stands for the whole table: with the digests of all parts in every
+    unit, a plan would grow with the square of the data set.
+    """
+    return digest_json(output_digests(run_dir, stage_name))
+
+
 def clear_unit(run_dir: Path, unit: Unit) -> None:
     """Delete a unit's marker and then its outputs, those of an older plan included.
 
@@ -145,8 +161,17 @@ def remove_outputs(run_dir: Path, outputs: Sequence[str]) -> None:
     for output in outputs:
         path = run_dir / output
         path.unlink(missing_ok=True)
-        for leftover in path.parent.glob(f".{path.name}.*.part"):
-            leftover.unlink(missing_ok=True)
+        _remove_leftovers(path)
+
+
+def _remove_leftovers(path: Path) -> None:
+    # A pattern would be matched with every name of a folder that may hold thousands.
+    prefix = f".{path.name}."
+    with contextlib.suppress(FileNotFoundError), os.scandir(path.parent) as entries:
+        leftovers = [e.path for e in entries if e.name.startswith(prefix)]
+        for leftover in leftovers:
+            if leftover.endswith(".part"):
+                Path(leftover).unlink(missing_ok=True)
 
 
 def prune(run_dir: Path, stage_name: str, units: Sequence[Unit]) -> list[str]:
@@ -192,5 +217,5 @@ def _marker_paths(run_dir: Path, stage_name: str) -> list[Path]:
 
 
 def _state_files(run_dir: Path, stage_name: str) -> Iterator[Path]:
-    for suffix in (MARKER_SUFFIX, IN_FLIGHT_SUFFIX, CRASHES_SUFFIX):
+    for suffix in (MARKER_SUFFIX, IN_FLIGHT_SUFFIX, CRASHES_SUFFIX, ATTEMPTS_SUFFIX):
         yield from sorted(state_dir(run_dir, stage_name).glob(f"[!.]*{suffix}"))

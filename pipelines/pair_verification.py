@@ -1,32 +1,85 @@
 """Puts the candidate pairs of one class to the verifier: all, or those that can matter."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from curation.failure_budget import FailureBudget
-from curation.neighbours import CandidatePair
+from curation.neighbours import ProposedPairs
+from curation.prepared_images import PreparedImages
 from curation.settled_pairs import SettledPairs
-from curation.verification import Verification, verify_one_to_many
+from curation.verification import Verification, verify_one_to_many, verify_prepared
+from manifests.arrow_schemas import MATCHES
 from manifests.feature_store import FeatureStore
 from manifests.features import LocalFeatures
+from manifests.id_arrays import Ids, encode_ids, list_ids
 from manifests.rows import PairReason, PairVerdict
 from pipelines.settings import VerifySettings
 
 Evidence = dict[str, Any]
-"""The columns that tables of pairs have in common."""
+"""The columns that tables of pairs have in common, of one pair."""
+EVIDENCE_SCHEMA = pa.schema(
+    MATCHES.schema.field(name)
+    for name in ("num_tentative", "num_inliers", "model", "transform", "verdict", "reason")
+)
+"""The same columns, as tables of many pairs have them."""
 
 _IDENTITY = np.eye(2, 3)
 
 
+class PairJudge(Protocol):
+    """Says of pairs of stored images what they have in common."""
+
+    def __call__(
+        self, features: FeatureStore, ids_a: Ids, ids_b: Ids, settings: VerifySettings
+    ) -> pa.Table:
+        """Judge n pairs; n rows of `EVIDENCE_SCHEMA`, in order."""
+        ...
+
+
+def judge_by_features(
+    features: FeatureStore, ids_a: Ids, ids_b: Ids, settings: VerifySettings
+) -> pa.Table:
+    """Judge pairs by their local features, image by image, each prepared for matching once.
+
+    Of the features, which stay mapped, it holds what `PreparedImages` has room for, or copies of
+    one batch of candidates on a GPU.
+    """
+    rows_of_query: defaultdict[str, list[int]] = defaultdict(list)
+    for row, query in enumerate(list_ids(ids_a)):
+        rows_of_query[query].append(row)
+    others = list_ids(ids_b)
+    images = PreparedImages(features.load)
+    found: dict[int, Verification] = {}
+    for query, rows in rows_of_query.items():
+        if settings.device == "cpu":
+            for row in rows:
+                found[row] = verify_prepared(images[query], images[others[row]], settings)
+        else:
+            candidates = (features.load(others[row]) for row in rows)
+            answers = verify_many(features.load(query), candidates, settings)
+            found.update(zip(rows, answers, strict=True))
+    return tabulate([evidence(found[row]) for row in range(len(ids_a))])
+
+
 @dataclass(frozen=True)
 class PairAnswers:
-    """What was found, and how many pairs were not put to the verifier."""
+    """What was found, and how many pairs were not put to the verifier.
 
-    found: Mapping[CandidatePair, Evidence]
+    Attributes:
+        is_found: bool (p,), the pairs that there is an answer for.
+        evidence: their answers, rows of `EVIDENCE_SCHEMA` in order.
+        num_settled: pairs that were left out as their answer changes nothing.
+        num_over_budget: pairs that were given up.
+    """
+
+    is_found: NDArray[np.bool_]
+    evidence: pa.Table
     num_settled: int = 0
     num_over_budget: int = 0
 
@@ -35,66 +88,63 @@ class PairAnswers:
 class PairVerifier:
     """Verifies pairs of stored images.
 
-    Of the features, which stay mapped, it holds copies of one image and one candidate at a time,
-    or of one batch of candidates on a GPU.
-
     Attributes:
         features: of all images.
         settings: how, and which pairs may be left out.
         min_neighbours: verified neighbours that the cleaning asks of an image.
+        judge: what answers for a pair.
     """
 
     features: FeatureStore
     settings: VerifySettings
     min_neighbours: int
+    judge: PairJudge = judge_by_features
 
-    def verify(
-        self, pairs: Iterable[CandidatePair], known: Mapping[CandidatePair, Evidence]
-    ) -> PairAnswers:
+    def verify(self, pairs: ProposedPairs, is_same_file: NDArray[np.bool_]) -> PairAnswers:
         """Verify pairs of one class.
 
         Args:
-            pairs: most similar first.
-            known: those whose evidence needs no verifier.
+            pairs: p pairs, most similar first.
+            is_same_file: bool (p,), pairs of equal bytes, which need no verifier.
         """
         if self.settings.skip_settled_pairs or not self.settings.budget.is_off:
-            return self._verify_in_turn(pairs, known)
-        return PairAnswers({**known, **self._verify_all(p for p in pairs if p not in known)})
+            return self._verify_in_turn(pairs, is_same_file)
+        return PairAnswers(np.ones(len(pairs), np.bool_), self._verify_all(pairs, is_same_file))
 
-    def _verify_all(self, pairs: Iterable[CandidatePair]) -> dict[CandidatePair, Evidence]:
-        """Image by image, each prepared for matching once."""
-        by_query: defaultdict[str, list[CandidatePair]] = defaultdict(list)
-        for pair in pairs:
-            by_query[pair.image_id_a].append(pair)
-        found: dict[CandidatePair, Evidence] = {}
-        for query, others in by_query.items():
-            candidates = (self.features.load(pair.image_id_b) for pair in others)
-            answers = verify_many(self.features.load(query), candidates, self.settings)
-            found.update(zip(others, map(evidence, answers), strict=True))
-        return found
+    def _verify_all(self, pairs: ProposedPairs, is_same_file: NDArray[np.bool_]) -> pa.Table:
+        ids = encode_ids(pairs.image_ids)
+        ids_a, ids_b = ids[pairs.first], ids[pairs.second]
+        if not is_same_file.any():
+            return self.judge(self.features, ids_a, ids_b, self.settings)
+        judged = self.judge(
+            self.features, ids_a[~is_same_file], ids_b[~is_same_file], self.settings
+        )
+        num_features = self.features.count_features(ids_a[is_same_file])
+        same = tabulate([same_bytes(count) for count in num_features.tolist()])
+        order = np.argsort(np.argsort(is_same_file, kind="stable"), kind="stable")
+        return pa.concat_tables([judged, same]).take(pa.array(order))
 
-    def _verify_in_turn(
-        self, pairs: Iterable[CandidatePair], known: Mapping[CandidatePair, Evidence]
-    ) -> PairAnswers:
+    def _verify_in_turn(self, pairs: ProposedPairs, is_same_file: NDArray[np.bool_]) -> PairAnswers:
         """One by one, as each answer may make another superfluous."""
         settled, budget = SettledPairs(self.min_neighbours), FailureBudget(self.settings.budget)
-        found: dict[CandidatePair, Evidence] = {}
+        is_found = np.zeros(len(pairs), np.bool_)
+        found = [EVIDENCE_SCHEMA.empty_table()]
         num_settled = num_over_budget = 0
-        for pair in pairs:
+        for row, pair in enumerate(pairs):
             ids = pair.image_id_a, pair.image_id_b
-            if pair in known:
-                found[pair] = known[pair]
-            elif self.settings.skip_settled_pairs and settled.is_settled(*ids):
-                num_settled += 1
-                continue
-            elif budget.is_spent(*ids):
-                num_over_budget += 1
-                continue
-            else:
-                found |= self._verify_all([pair])
-            settled.record(*ids, found[pair]["verdict"])
-            budget.record(*ids, found[pair]["verdict"])
-        return PairAnswers(found, num_settled, num_over_budget)
+            if not is_same_file[row]:
+                if self.settings.skip_settled_pairs and settled.is_settled(*ids):
+                    num_settled += 1
+                    continue
+                if budget.is_spent(*ids):
+                    num_over_budget += 1
+                    continue
+            is_found[row] = True
+            found.append(self._verify_all(pairs.select(row), is_same_file[row : row + 1]))
+            verdict = PairVerdict(found[-1]["verdict"][0].as_py())
+            settled.record(*ids, verdict)
+            budget.record(*ids, verdict)
+        return PairAnswers(is_found, pa.concat_tables(found), num_settled, num_over_budget)
 
 
 def verify_many(
@@ -123,6 +173,12 @@ def evidence(found: Verification) -> Evidence:
         "verdict": found.verdict,
         "reason": found.reason,
     }
+
+
+def tabulate(rows: Sequence[Evidence]) -> pa.Table:
+    """Evidence of many pairs as a table."""
+    columns = {name: [row[name] for row in rows] for name in EVIDENCE_SCHEMA.names}
+    return pa.table(columns, schema=EVIDENCE_SCHEMA)
 
 
 def same_bytes(num_features: int) -> Evidence:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError, model_validator
 
+from curation.sift import SiftSettings
 from curation.train_split import CleanSettings
 from manifests.lineage import digest_json
 from manifests.strict_model import StrictModel
@@ -17,6 +18,9 @@ from manifests.yaml_settings import (
     put_value,
     read_yaml_settings,
 )
+from pipelines.engines.buckets import BUCKET_SCHEME, mounted
+from pipelines.planning.prices import PriceSettings
+from pipelines.planning.settings import PlanSettings
 from pipelines.settings import (
     DescribeSettings,
     DuplicateStageSettings,
@@ -45,7 +49,7 @@ _PATH_KEYS = (
     ("truth", "images"),
     ("truth", "overlap"),
 )
-_NOT_IN_DIGEST = {"runner", "truth"}
+_NOT_IN_DIGEST = {"runner", "truth", "plan", "prices"}
 
 
 class RunConfig(StrictModel):
@@ -63,6 +67,8 @@ class RunConfig(StrictModel):
     emit: EmitSettings = EmitSettings()
     runner: RunnerSettings = RunnerSettings()
     truth: TruthSettings | None = None
+    plan: PlanSettings = PlanSettings()
+    prices: PriceSettings = PriceSettings()
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> "RunConfig":
@@ -73,6 +79,7 @@ class RunConfig(StrictModel):
                 "verify.min_inliers too"
             )
         self._check_skipping()
+        self._check_counting()
         self._check_resolving()
         names = [evaluation_set.name for evaluation_set in self.evaluation_sets]
         if len(set(names)) != len(names):
@@ -89,6 +96,16 @@ class RunConfig(StrictModel):
                 "clean.min_inliers above verify.min_inliers, need: set it to false"
             )
 
+    def _check_counting(self) -> None:
+        """A look at the strongest features does not count up to a threshold of the cleaning."""
+        counted = self.verify.cascade.min_inlier_share * self.verify.min_inliers
+        if self.clean.min_inliers > counted and self.verify.cascade.mode == "decide_early":
+            raise ValueError(
+                f"clean.min_inliers ({self.clean.min_inliers}) is above the {counted:g} inliers up "
+                "to which verify.cascade.mode decide_early is sure to count: set the mode to "
+                "reject_early"
+            )
+
     def _check_resolving(self) -> None:
         """Nothing is resolved that was never looked for."""
         rule = self.emit.cross_class_duplicates
@@ -100,6 +117,11 @@ class RunConfig(StrictModel):
             raise ValueError(
                 "emit.index_duplicates drop needs duplicates.index: say where that split is"
             )
+
+    @property
+    def candidate_features(self) -> SiftSettings:
+        """How queries, and images that are compared with them, are described."""
+        return self.overlap.describe or self.describe
 
     @property
     def digest(self) -> str:
@@ -117,7 +139,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a YAML file and the `--set` arguments.
 
     Relative paths of the file count from the file's folder, those of `overrides` from the
-    current folder. A path may begin with `{source.root}`. An evaluation set may be the path of a
+    current folder. A path may begin with `{source.root}`, or be `gs://BUCKET/PATH`, which means
+    the folder where `runner.mount_root` has the bucket. An evaluation set may be the path of a
     YAML file that holds it, whose own paths count from its own folder.
 
     Args:
@@ -136,6 +159,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         _read_evaluation_sets(content, Path.cwd())
     _anchor_paths(content, Path.cwd())
     _fill_in_root(content)
+    _mount_buckets(content)
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
@@ -241,7 +265,7 @@ def _sections(
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     for path in _paths(content):
-        if not path.value.startswith(_ROOT_PLACEHOLDER):
+        if not path.value.startswith((_ROOT_PLACEHOLDER, BUCKET_SCHEME)):
             path.section[path.key] = str(folder / Path(path.value).expanduser())
 
 
@@ -255,6 +279,15 @@ def _fill_in_root(content: dict[str, Any]) -> None:
                     f"{path.name}: {path.value!r} needs source.root, which is not given"
                 )
             path.section[path.key] = path.value.replace(_ROOT_PLACEHOLDER, root, 1)
+
+
+def _mount_buckets(content: dict[str, Any]) -> None:
+    """Put the folder where a bucket is mounted in the place of its name."""
+    runner = content.get("runner")
+    given = runner.get("mount_root") if isinstance(runner, Mapping) else None
+    mount_root = Path(given) if isinstance(given, str) else RunnerSettings().mount_root
+    for path in _paths(content):
+        path.section[path.key] = str(mounted(path.value, mount_root))
 
 
 def _read_evaluation_sets(content: dict[str, Any], folder: Path) -> None:

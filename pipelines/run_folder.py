@@ -39,6 +39,11 @@ def write_config(run_dir: Path, config: RunConfig) -> None:
     write_text(run_dir / _PROVENANCE_FILE, yaml.safe_dump(provenance, sort_keys=False))
 
 
+def is_run_folder(folder: Path) -> bool:
+    """Whether a job has been started in this folder."""
+    return (folder / _CONFIG_FILE).is_file()
+
+
 def read_config(run_dir: Path) -> RunConfig:
     """The configuration that the run was last started with.
 
@@ -46,7 +51,7 @@ def read_config(run_dir: Path) -> RunConfig:
         RunFolderError: `run_dir` is no run folder.
     """
     path = run_dir / _CONFIG_FILE
-    if not path.is_file():
+    if not is_run_folder(run_dir):
         raise RunFolderError(
             f"{run_dir}: no run folder ({_CONFIG_FILE} is missing); "
             "start one with `cleanmark run CONFIG.yaml --out DIR`"

@@ -24,6 +24,7 @@ from pipelines.markers import (
     remove_outputs,
     write_marker,
 )
+from pipelines.storage import StorageError, is_storage_error, storage_errors
 from pipelines.units import Counts, Report, Stage, Unit, UnitStatus
 
 _TRACEBACK_LINES = 8
@@ -33,17 +34,32 @@ def run_unit(stage: Stage, run_dir: Path, unit: Unit) -> Report:
     """Run `unit` in this process; write its marker last.
 
     An exception becomes a failed unit: one bad shard must not stop the other five hundred, and
-    the marker keeps the reason. Only what ends the process gets past this function.
+    the marker keeps the reason.
+
+    Raises:
+        StorageError: the run folder is full; the unit has left nothing there and stays pending.
     """
+    try:
+        with storage_errors(run_dir, f"running {unit.stage}/{unit.unit_id}"):
+            return _run_and_settle(stage, run_dir, unit)
+    except StorageError:
+        clear_unit(run_dir, unit)
+        raise
+
+
+def _run_and_settle(stage: Stage, run_dir: Path, unit: Unit) -> Report:
     clear_unit(run_dir, unit)
-    begun = time.perf_counter()
+    begun, cpu_begun = time.perf_counter(), time.process_time()
     try:
         with open_in_flight(run_dir, unit) as in_flight, one_thread():
             counts = stage.run(unit, in_flight)
         outputs = describe_outputs(run_dir, unit)
-    except Exception as error:  # noqa: BLE001  (the boundary; the marker records it)
+    except Exception as error:  # the boundary; the marker records it
+        if is_storage_error(error, run_dir):
+            raise
         return fail_unit(run_dir, unit, describe_error(error), time.perf_counter() - begun)
-    return _settle(run_dir, unit, counts, outputs, None, time.perf_counter() - begun)
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu_begun
+    return _settle(run_dir, unit, counts, outputs, None, seconds, cpu_seconds)
 
 
 def fail_unit(run_dir: Path, unit: Unit, error: str, seconds: float) -> Report:
@@ -87,6 +103,7 @@ def _settle(
     outputs: dict[str, OutputFile],
     error: str | None,
     seconds: float,
+    cpu_seconds: float | None = None,
 ) -> Report:
     marker = Marker(
         stage=unit.stage,
@@ -97,6 +114,7 @@ def _settle(
         outputs=outputs,
         error=error,
         seconds=round(seconds, 3),
+        cpu_seconds=None if cpu_seconds is None else round(cpu_seconds, 3),
     )
     write_marker(run_dir, unit, marker)
     return marker.as_report()

@@ -18,9 +18,22 @@ from curation.verification import VerificationSettings
 from curation.vlad import VladSettings
 from manifests.strict_model import StrictModel
 from networks.inference_settings import InferenceSettings
+from pipelines.engines.settings import (
+    DaskSettings,
+    DataflowSettings,
+    EngineName,
+    PortableSettings,
+)
 from pipelines.fetching.catalogue import GLDV2_URL, parse_shards
 from pipelines.fetching.settings import FetchSettings
 from pipelines.fetching.sources import scheme_of
+from pipelines.memory_budget import (
+    DEFAULT_SHARE,
+    MemoryBudget,
+    MemorySize,
+    find_machine_bytes,
+    parse_size,
+)
 
 
 class SourceFetchSettings(FetchSettings):
@@ -198,8 +211,22 @@ class DuplicateStageSettings(CrossDuplicateSettings):
         return self.model_dump(mode="json", exclude={"index"})
 
 
+class CandidateSettings(SiftSettings):
+    """Local features of queries and of the images nearest to them."""
+
+    long_side_px: int = Field(1024, ge=64, le=2047)
+    """Images are reduced to this, never enlarged. More than `describe.long_side_px`, because few
+    images are compared, and an overlap that is missed stays in."""
+    max_features: int = Field(4000, ge=50, le=20_000)
+    """Feature budget of an image."""
+
+
 class OverlapStageSettings(OverlapSettings):
     """Evaluation queries against the clean split."""
+
+    describe: CandidateSettings | None = CandidateSettings()
+    """How queries and the images nearest to them are described for the comparison; `null` compares
+    the features that the run has stored."""
 
     queries_per_unit: int = Field(5, ge=1)
     """Queries of one unit of work."""
@@ -219,15 +246,38 @@ class EmitSettings(RemovalSettings, ResolveSettings, ValSplitSettings):
 class RunnerSettings(StrictModel):
     """How the work is run. Nothing here changes the result."""
 
+    engine: EngineName = "workstation"
+    """Where units run; see docs/running.md. `workstation`: on this machine. `dask`: on a Dask
+    cluster. `portable`: behind a job service, such as those of Flink and Spark. `dataflow`: on
+    Google Cloud Dataflow. Any other runner of Beam is named after `--`."""
     workers: int = Field(0, ge=0)
     """Processes on this machine; 0 means one for each core."""
+    isolate: bool = True
+    """Run units in processes of their own, so that a crash or a hang costs one unit or image.
+    Without, on a workstation, they run in the main process, where a debugger can follow them."""
     unit_timeout_seconds: float = Field(6 * 3600.0, gt=0)
     """A unit that takes longer is stopped and has failed."""
+    max_memory: MemorySize | None = None
+    """What all processes on one machine may take together, such as `8GiB`: searches are cut into
+    pieces accordingly. Half of the machine's or container's memory when left out."""
+    mount_root: Path = Path("/gcs")
+    """The folder below which all machines see the buckets by their names, so that
+    `gs://BUCKET/PATH` in this file or as `--out` means `MOUNT_ROOT/BUCKET/PATH`."""
+    dask: DaskSettings = DaskSettings()
+    portable: PortableSettings = PortableSettings()
+    dataflow: DataflowSettings = DataflowSettings()
 
     @property
     def num_workers(self) -> int:
         """Processes, with 0 resolved to the cores that this process may use."""
         return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def memory(self) -> MemoryBudget:
+        """The budget, with the default resolved on this machine."""
+        machine = int(DEFAULT_SHARE * find_machine_bytes())
+        total = machine if self.max_memory is None else parse_size(self.max_memory)
+        return MemoryBudget(total, self.num_workers)
 
 
 class TruthSettings(StrictModel):

@@ -4,9 +4,8 @@ Beam carries units and files carry data: no image and no descriptor ever travels
 pipeline, so that memory, coders and shuffles of an engine never matter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 
 import apache_beam as beam
@@ -21,45 +20,59 @@ from pipelines.units import Report, Stage, Unit
 class RunUnits(beam.PTransform):
     """Run units of one stage on whatever engine the pipeline has.
 
-    Input is the start of a pipeline, output one collection with a `Report` for each unit. An
-    ordinary exception, and with isolation a crash or a hang as well, becomes a failed report.
+    Input is the start of a pipeline, output one collection with a `Report` for each unit.
 
     Args:
-        stage: whose `run` is called.
-        run_dir: the run folder, as the workers see it.
         units: what to run.
-        num_children: worker processes on this machine; 0 runs the units where the engine calls,
-            as an engine that has workers of its own wants it.
+        run: makes a report of each unit; `RunHere`, `RunInChildren`, or
+            `pipelines.engines.worker.RunOnWorker`.
+        spread: let the engine deal out the units; otherwise they arrive in the order of the plan.
+        hints: resource hints for the machines that run the units.
     """
 
     def __init__(
-        self, stage: Stage, run_dir: Path, units: Sequence[Unit], num_children: int = 0
+        self,
+        units: Sequence[Unit],
+        run: beam.DoFn,
+        *,
+        spread: bool = True,
+        hints: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self._stage = stage
-        self._run_dir = run_dir
         self._units = list(units)
-        self._num_children = num_children
+        self._run = run
+        self._spread = spread
+        self._hints = dict(hints or {})
 
     def expand(self, pipeline: beam.Pipeline) -> beam.pvalue.PCollection[Report]:
         """Build the steps."""
-        reports: beam.pvalue.PCollection[Report]
         units = pipeline | "Units" >> beam.Create(self._units, reshuffle=False)
-        if self._num_children:
-            # The pool hands out units itself, in the order of the plan: no reshuffle.
-            run_in_children = _RunInChildren(self._stage, self._run_dir, self._num_children)
-            reports = units | "Run in children" >> beam.ParDo(run_in_children)
-        else:
-            run_here = partial(run_unit, self._stage, self._run_dir)
-            reports = units | "Spread" >> beam.Reshuffle() | "Run" >> beam.Map(run_here)
+        if self._spread:
+            units = units | "Spread" >> beam.Reshuffle()
+        run = beam.ParDo(self._run).with_output_types(Report)
+        reports: beam.pvalue.PCollection[Report]
+        reports = units | "Run" >> run.with_resource_hints(**self._hints)
         return reports
 
 
-class _RunInChildren(beam.DoFn):
+class RunHere(beam.DoFn):
+    """Run each unit in the process in which the engine calls; a crash ends that process."""
+
+    def __init__(self, stage: Stage, run_dir: Path) -> None:
+        self._stage = stage
+        self._run_dir = run_dir
+
+    def process(self, unit: Unit) -> Iterator[Report]:
+        """Run the unit; any exception becomes a failed report."""
+        yield run_unit(self._stage, self._run_dir, unit)
+
+
+class RunInChildren(beam.DoFn):
     """Queue the units of a bundle for the child processes, then wait for all the reports.
 
     A bundle is queued whole so that a free child takes the next unit: one expensive unit holds up
-    one child, not the share of the units that was dealt to it in advance.
+    one child, not the share of the units that was dealt to it in advance. A crash or a hang of a
+    child becomes a failed report.
     """
 
     def __init__(self, stage: Stage, run_dir: Path, num_children: int) -> None:
@@ -68,17 +81,22 @@ class _RunInChildren(beam.DoFn):
         self._num_children = num_children
 
     def setup(self) -> None:
+        """Make the pool; its processes start with the first units."""
         self._pool = ChildPool(self._stage, self._run_dir, self._num_children)
 
     def start_bundle(self) -> None:
+        """Begin with nothing queued."""
         self._reports: list[Future[Report]] = []
 
     def process(self, unit: Unit) -> None:
+        """Queue the unit."""
         self._reports.append(self._pool.submit(unit))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Wait for the reports, in the order of the units."""
         for report in self._reports:
             yield GlobalWindows.windowed_value(report.result())
 
     def teardown(self) -> None:
+        """End the processes."""
         self._pool.close()

@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from manifests.arrow_schemas import UNCERTAIN_PAIRS
 from manifests.atomic import write_text
@@ -13,7 +14,12 @@ from manifests.manifest_json import UncertainPairs
 from manifests.parquet_io import read_table
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
-from pipelines.stages.uncertain import ListUncertain, is_decisive, rank_by_interest
+from pipelines.stages.uncertain import (
+    ListUncertain,
+    count_decisive,
+    is_decisive,
+    sort_by_interest,
+)
 
 _HEADER = (
     "landmark_id", "landmark_name", "image_id_a", "image_id_b", "num_inliers", "verdict",
@@ -34,10 +40,10 @@ def count_uncertain_pairs(step: ListUncertain) -> UncertainPairs | None:
         return None
     band = step.find_band()
     num_pairs = num_decisive = num_untried = 0
-    for rows in _read_parts(step.run_dir):
+    for rows in _read_parts(step.run_dir, ("decides_a", "decides_b")):
         num_pairs += len(rows)
-        num_decisive += sum(map(is_decisive, rows))
-        num_untried += sum(row["decides_a"] is None for row in rows)
+        num_decisive += count_decisive(rows)
+        num_untried += rows["decides_a"].null_count
     return UncertainPairs(
         lowest_inliers=band.lowest,
         highest_inliers=band.highest,
@@ -56,8 +62,10 @@ def list_decisive_pairs(run_dir: Path, threshold: int) -> list[_Row]:
     """
     if not has_uncertain_pairs(run_dir):
         return []
-    rows = [row for part in _read_parts(run_dir) for row in part if is_decisive(row)]
-    return sorted(rows, key=partial(rank_by_interest, threshold))
+    decisive = (rows.filter(is_decisive(rows)) for rows in _read_parts(run_dir))
+    found = pa.concat_tables([UNCERTAIN_PAIRS.schema.empty_table(), *decisive])
+    rows: list[_Row] = sort_by_interest(found, threshold).to_pylist()
+    return rows
 
 
 def write_decisive_pairs(
@@ -85,6 +93,6 @@ def describe_stake(row: _Row) -> str:
     )
 
 
-def _read_parts(run_dir: Path) -> Iterator[list[_Row]]:
+def _read_parts(run_dir: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     for part in table_parts(run_dir, ListUncertain.name):
-        yield read_table(part, UNCERTAIN_PAIRS).to_pylist()
+        yield read_table(part, UNCERTAIN_PAIRS, columns)

@@ -128,6 +128,18 @@ class LimitedStage(Protocol):
     def max_children(self) -> int | None: ...  # noqa: D102  (described above)
 
 
+@runtime_checkable
+class GpuStage(Protocol):
+    """A stage that may use a GPU.
+
+    Attributes:
+        wants_gpu: whether a machine with a GPU is worth its price for it.
+    """
+
+    @property
+    def wants_gpu(self) -> bool: ...  # noqa: D102  (described above)
+
+
 def make_unit(
     stage: Stage,
     unit_id: str,

@@ -15,6 +15,7 @@ FULL = {
     "overlap": {"class_aliases": "/data/names.csv"},
     "embed": {"method": "network", "network": {"checkpoint": "/data/network.pth"}},
     "truth": {"images": "/data/truth.csv", "overlap": "/data/overlap.csv"},
+    "runner": {"dataflow": {"gpu": {}}},
 }
 PATHS = (
     "source.root",

@@ -8,13 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.in_flight import InFlight
+import pyarrow.parquet as pq
+
+from curation.shards import ShardReader
+from pipelines.in_flight import ITEM_TIMEOUT_SECONDS, InFlight
 from pipelines.units import Counts, Stage, Unit
 
 
 @dataclass(frozen=True)
 class FaultyStage:
     """Does what `inner` does, after misbehaving for the units and the items named.
+
+    The unit `*` stands for every unit. Reads of shards take `read_seconds`. A
+    stage that loses a row writes the last of its outputs without the first of its rows.
 
     The plan, and with it every fingerprint, is that of `inner`: the faults stand for the moods of
     a machine, which no plan knows.
@@ -25,6 +31,8 @@ class FaultyStage:
     units: Mapping[str, str] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 60.0
+    read_seconds: float = 0.0
+    loses_a_row: bool = False
 
     @property
     def name(self) -> str:
@@ -42,8 +50,13 @@ class FaultyStage:
         return self.inner.plan()
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
-        misbehave(self.units.get(unit.unit_id), unit.unit_id, self.memory)
-        return self.inner.run(unit, _MinedInFlight(in_flight, self.items, self.memory))
+        behaviour = self.units.get(unit.unit_id) or self.units.get("*")
+        misbehave(behaviour, unit.unit_id, self.memory)
+        with _slow_reads(self.read_seconds):
+            counts = self.inner.run(unit, _MinedInFlight(in_flight, self.items, self.memory))
+        if self.loses_a_row:
+            _lose_a_row(Path(self.inner.run_dir) / unit.outputs[-1])
+        return counts
 
 
 class _MinedInFlight:
@@ -58,10 +71,30 @@ class _MinedInFlight:
         return getattr(self._inner, name)
 
     @contextmanager
-    def item(self, item_id: str, timeout_seconds: float) -> Iterator[None]:
+    def item(self, item_id: str, timeout_seconds: float = ITEM_TIMEOUT_SECONDS) -> Iterator[None]:
         with self._inner.item(item_id, timeout_seconds):
             misbehave(self._items.get(item_id), Path(item_id).stem, self._memory)
             yield
+
+
+def _lose_a_row(part: Path) -> None:
+    pq.write_table(pq.read_table(part)[1:], part, store_schema=True)
+
+
+@contextmanager
+def _slow_reads(seconds: float) -> Iterator[None]:
+    """A disk that takes its time for every read."""
+    read = ShardReader.read
+
+    def read_slowly(self: ShardReader, offset: int, num_bytes: int) -> bytes:
+        time.sleep(seconds)
+        return read(self, offset, num_bytes)
+
+    ShardReader.read = read_slowly  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ShardReader.read = read  # type: ignore[method-assign]
 
 
 def misbehave(behaviour: str | None, name: str, memory: Path) -> None:

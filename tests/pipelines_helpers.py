@@ -4,6 +4,8 @@ It lies beside the test folders because workers find classes by import: `tests` 
 the test modules themselves are not.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ from pathlib import Path
 import cv2
 
 from manifests.atomic import write_text
+from pipelines.engines.workstation import Workstation
 from pipelines.in_flight import InFlight
 from pipelines.runners import execute
 from pipelines.units import Counts, JsonValue, Unit, make_unit
@@ -34,6 +37,7 @@ class ToyStage:
     isolate: bool = True
     timeout_seconds: float = 60.0
     item_timeout_seconds: float = 60.0
+    num_bytes: int = 0
 
     def plan(self) -> list[Unit]:
         return [self.unit(f"u{number:02d}") for number in range(self.num_units)]
@@ -56,6 +60,8 @@ class ToyStage:
         self._behave(unit.unit_id)
         rows = {item: self._handle(item, in_flight) for item in unit.spec["items"]}
         rows["setting"] = str(self.setting)
+        if self.num_bytes:
+            rows["padding"] = "x" * self.num_bytes
         write_text(self.run_dir / unit.outputs[0], json.dumps(rows))
         return {"items": len(unit.spec["items"]), "crashed": len(in_flight.crashed)}
 
@@ -74,24 +80,36 @@ class ToyStage:
                 os.kill(os.getpid(), signal.Signals[number])
             case ["exit"]:
                 os._exit(3)
+            case ["fill", "and", "exit"]:
+                self._fill_disk()
+                os._exit(3)
             case ["hang"]:
                 time.sleep(3600)
+            case ["hang", "in", "C"]:
+                ctypes.PyDLL(None).sleep(3600)  # keeps the interpreter's lock
             case ["sleep", seconds]:
                 time.sleep(float(seconds))
             case ["await", num_calls]:
                 self._await_calls(int(num_calls))
-            case ["once", number]:
-                self._die_once(name, signal.Signals[number])
+            case ["once", what]:
+                self._misbehave_once(name, what)
 
     def _await_calls(self, num_calls: int) -> None:
         while len(read_calls(self.run_dir)) < num_calls:
             time.sleep(0.01)
 
-    def _die_once(self, name: str, number: signal.Signals) -> None:
+    def _fill_disk(self) -> None:
+        with contextlib.suppress(OSError), (self.run_dir / "filler").open("wb", 0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def _misbehave_once(self, name: str, what: str) -> None:
         memory = self.run_dir / f"{name}.died"
         if not memory.exists():
             memory.touch()
-            os.kill(os.getpid(), number)
+            if what == "hang":
+                time.sleep(3600)
+            os.kill(os.getpid(), signal.Signals[what])
 
 
 class UnimportableStage(ToyStage):
@@ -123,4 +141,4 @@ def drive(run_dir: str, behaviour: Mapping[str, str], num_units: int) -> None:
     """Run a stage with two workers; the body of a driver process that a test stops."""
     items = {"u02": ["a"], "u03": ["b"]}
     stage = ToyStage(Path(run_dir), behaviour, items, num_units)
-    execute(stage, stage.plan(), stage.run_dir, workers=2)
+    execute(stage, stage.plan(), stage.run_dir, Workstation(2))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from manifests.certificate import CERTIFICATE_NAME, read_certificate
+from manifests.certificates.certificate import CERTIFICATE_NAME, read_certificate
 from manifests.input_error import InputError
 from manifests.lineage import digest_bytes, digest_file, digest_json
 from manifests.manifest_json import Manifest, read_manifest
@@ -42,8 +42,8 @@ def check_files(folder: Path) -> CheckedManifest:
         folder: of the split, such as RUN/manifests/rgldv2_clean.
 
     Raises:
-        InputError: a file differs from what was published, or the certificate speaks against
-            the split or of another one.
+        InputError: a file differs from what was published, or the certificate is damaged, speaks
+            against the split, or of another manifest.
     """
     parts = list_parts(folder)
     path = folder.parent / _MANIFEST_NAME
@@ -60,7 +60,7 @@ def check_files(folder: Path) -> CheckedManifest:
                 f"{folder.parent / name}: {_name_difference(name, found, expected)}; write the "
                 "manifest again with `cleanmark emit`, or copy its folder again"
             )
-    return CheckedManifest(digest_json(found), _check_certificate(path))
+    return CheckedManifest(digest_json(found), _check_certificate(path, folder.name))
 
 
 def check_classes(train: ManifestImages, val: ManifestImages) -> int:
@@ -141,17 +141,19 @@ def _name_difference(name: str, found: dict[str, str], expected: dict[str, str])
     return f"its SHA-256 is not the one in {_MANIFEST_NAME}"
 
 
-def _check_certificate(manifest: Path) -> bool:
+def _check_certificate(manifest: Path, split: str) -> bool:
     path = manifest.with_name(CERTIFICATE_NAME)
     certificate = read_certificate(path)
     if certificate is None:
         return False
-    if certificate.manifest_sha256 != digest_file(manifest):
+    if certificate.training.manifest_sha256 != digest_file(manifest):
         raise InputError(f"{path}: speaks of another {_MANIFEST_NAME}; audit this one again")
-    if not certificate.passed:
+    if certificate.training.split != split:
+        return False
+    if not certificate.verdict.passed:
         raise InputError(
-            f"{path}: the split failed its audit: {certificate.reason}; decide on the candidates "
-            "it names with `cleanmark review`, emit again and audit again"
+            f"{path}: the split failed its audit: {certificate.verdict.reason}; see the findings "
+            "beside it, decide with `cleanmark review`, emit again and audit again"
         )
     return True
 

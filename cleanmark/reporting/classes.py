@@ -1,24 +1,26 @@
 """The classes of the report: a table of all (or many), and picture strips of a few."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cleanmark.reporting.correspondence_drawing import Pixels
-from cleanmark.reporting.pictures import Picture, PictureInliner, TrainingImages, find_places
+from cleanmark.reporting.pictures import (
+    Picture,
+    PictureInliner,
+    TrainingImages,
+    open_training_images,
+)
 from cleanmark.reporting.tables import (
     BestPair,
     ImageTallies,
     VerdictTallies,
     find_best_pairs,
-    list_parts,
     read_verdicts_of,
 )
-from curation.images import resize_long_side
 from manifests.strict_model import StrictModel
-from pipelines.stages.ingest import Join
 
 _Item = TypeVar("_Item")
 
@@ -26,6 +28,7 @@ _Item = TypeVar("_Item")
 class StripSettings(StrictModel):
     """How many classes and pictures are shown."""
 
+    max_picture_bytes: int = 4_000_000
     max_rows: int = 200
     max_strips: int = 24
     max_kept: int = 6
@@ -78,22 +81,30 @@ class Strip:
 
 
 def list_classes(
-    images: ImageTallies, verdicts: VerdictTallies, removed_classes: frozenset[int]
+    images: ImageTallies,
+    verdicts: VerdictTallies,
+    published: Counter[int],
+    removed_classes: frozenset[int],
 ) -> list[ClassRow]:
-    """Every class, the largest share removed first, then the most images removed."""
+    """Every class, the largest share removed first, then the most images removed.
+
+    Args:
+        images: files by class.
+        verdicts: what the cleaning kept, by class.
+        published: landmark_id -> images of the published split.
+        removed_classes: classes that are gone for overlap.
+    """
     rows = []
     for landmark_id, num_ingested in images.ingested.items():
         if landmark_id is not None:
-            clean = verdicts.clean[landmark_id]
-            is_overlapping = landmark_id in removed_classes
             row = ClassRow(
                 landmark_id,
                 images.names.get(landmark_id),
                 num_ingested,
                 images.usable[landmark_id],
-                clean,
-                0 if is_overlapping else clean,
-                is_overlapping,
+                verdicts.clean[landmark_id],
+                published[landmark_id],
+                landmark_id in removed_classes,
             )
             rows.append(row)
     return sorted(rows, key=lambda r: (-r.share_removed, -r.num_removed, r.landmark_id))
@@ -135,7 +146,7 @@ def make_strips(
     best_pairs = find_best_pairs(run_dir, classes)
     chosen = {c: _choose_images(verdicts[c], settings) for c in classes}
     wanted = [verdict["image_id"] for both in chosen.values() for v in both for verdict in v]
-    training = TrainingImages(source_root, find_places(list_parts(run_dir, Join.name), wanted))
+    training = open_training_images(run_dir, source_root, wanted)
     maker = _ThumbnailMaker(training, best_pairs, inliner, settings.thumbnail_px)
     strips = []
     for row in rows:
@@ -173,11 +184,9 @@ class _ThumbnailMaker:
         reason = str(verdict["reason"]).replace("_", " ")
         state = "kept" if verdict["kept"] else "dropped"
         alt = f"Image {image_id} of {row.name or row.landmark_id}, {state}: {reason}"
-        picture = self.inliner.inline(alt, partial(self._load, image_id))
+        load = partial(self.training.load_thumbnail, image_id, self.thumbnail_px)
+        picture = self.inliner.inline(alt, load)
         return Thumbnail(image_id, reason, self._describe(verdict), picture)
-
-    def _load(self, image_id: str) -> Pixels:
-        return resize_long_side(self.training.load(image_id), self.thumbnail_px)
 
     def _describe(self, verdict: dict[str, Any]) -> str:
         if verdict["duplicate_of"] is not None:

@@ -1,13 +1,12 @@
 """Descriptors as a map: one point per image, coloured by landmark."""
 
-import io
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cleanmark.reporting.svg_figures import render_svg
 from training.evaluation.projection import NO_LANDMARK
 
 _SIZE_INCHES = (8.6, 5.4)
@@ -54,13 +53,4 @@ def draw_map(
     for spine in axes.spines.values():
         spine.set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-    return _to_svg(figure)
-
-
-def _to_svg(figure: Figure) -> str:
-    stream = io.StringIO()
-    # A fixed salt and no date: the same picture is the same text.
-    with mpl.rc_context({"svg.hashsalt": "cleanmark", "svg.fonttype": "none"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+    return render_svg(figure)

@@ -3,39 +3,51 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from cleanmark.reporting.classes import StripSettings, choose_strips, list_classes, make_strips
-from cleanmark.reporting.data import (
+from cleanmark.reporting.certified import read_certificate_part
+from cleanmark.reporting.class_size_plots import plot_ranks, plot_sizes
+from cleanmark.reporting.classes import (
+    ClassRow,
+    StripSettings,
+    choose_strips,
+    list_classes,
+    make_strips,
+)
+from cleanmark.reporting.contents import list_contents
+from cleanmark.reporting.evidence import EvidenceSettings
+from cleanmark.reporting.funnel import trace_funnel
+from cleanmark.reporting.graph_choice import GraphSettings
+from cleanmark.reporting.hard_pairs import HardPairSettings, make_hard_pairs
+from cleanmark.reporting.match_graphs import draw_match_graphs
+from cleanmark.reporting.overlap import CandidateSettings, gather_overlap
+from cleanmark.reporting.overview import (
     describe_keep_rule,
     describe_manifest_notes,
     describe_removal_policy,
-    draw_charts,
     find_next_steps,
-    list_reasons,
     read_provenance,
-    trace_flow,
 )
-from cleanmark.reporting.overlap import (
-    CandidateSettings,
-    FigureMaker,
-    describe_decisions,
-    read_candidates,
-    summarise_by_class,
+from cleanmark.reporting.pictures import PictureInliner
+from cleanmark.reporting.planted import PlantedSettings, compare_with_truth
+from cleanmark.reporting.plots import plot_inliers, plot_neighbours
+from cleanmark.reporting.tables import (
+    ImageTallies,
+    VerdictTallies,
+    count_controls,
+    count_images,
+    count_pairs,
+    count_published,
+    count_verdicts,
 )
-from cleanmark.reporting.pictures import PictureInliner, TrainingImages, find_places
-from cleanmark.reporting.query_images import QueryImages
-from cleanmark.reporting.tables import count_images, count_pairs, count_verdicts, list_parts
-from cleanmark.reporting.uncertain import UncertainSettings, make_uncertain_figures
+from cleanmark.reporting.templating import make_environment
+from cleanmark.reporting.times import read_times
+from cleanmark.reporting.two_classes import TwoClassSettings, show_two_classes
 from manifests.atomic import write_text
 from manifests.manifest_json import Manifest, read_manifest
-from manifests.rows import MEANINGS, CandidateVerdict, RemovalReason
+from manifests.rows import MEANINGS, CandidateVerdict, DuplicateKind, RemovalReason
 from manifests.strict_model import StrictModel
-from pipelines.decision_log import current_decisions
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import RunFolderError, read_config
 from pipelines.stages.emit import FOLDER
-from pipelines.stages.ingest import Join
 
 _TEMPLATE = "report.html.j2"
 
@@ -43,14 +55,17 @@ _TEMPLATE = "report.html.j2"
 class ReportSettings(StrictModel):
     """Bounds of the page, so that a run with millions of images still gives a small file."""
 
-    max_picture_bytes: int = 5_000_000
-    """All pictures together, as they stand in the file."""
+    max_picture_bytes: int = 20_000_000
+    """All pictures together, as they stand in the file; each section has a bound of its own."""
     max_broken: int = 200
-    max_removed_classes: int = 200
     max_digests: int = 200
     strips: StripSettings = StripSettings()
     candidates: CandidateSettings = CandidateSettings()
-    uncertain: UncertainSettings = UncertainSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    graphs: GraphSettings = GraphSettings()
+    hard_pairs: HardPairSettings = HardPairSettings()
+    two_classes: TwoClassSettings = TwoClassSettings()
+    planted: PlantedSettings = PlantedSettings()
 
 
 def write_report(
@@ -60,8 +75,8 @@ def write_report(
 ) -> Path:
     """Write the report of a finished run as one self-contained HTML file.
 
-    Nothing is loaded from elsewhere: style, charts and pictures are in the file. The same run
-    gives the same bytes.
+    Nothing is loaded from elsewhere: style, plots and pictures are in the file. The same run
+    gives the same bytes; only the section of times tells of the machine that did it.
 
     Args:
         run_dir: the run folder.
@@ -76,9 +91,8 @@ def write_report(
     """
     config = read_config(run_dir)
     manifest = _read_manifest(run_dir)
-    page = (
-        _environment().get_template(_TEMPLATE).render(_gather(run_dir, config, manifest, settings))
-    )
+    content = _gather(run_dir, config, manifest, settings)
+    page = make_environment().get_template(_TEMPLATE).render(content)
     path = out or run_dir / "report.html"
     write_text(path, page)
     return path
@@ -100,85 +114,95 @@ def _gather(
     images = count_images(run_dir, settings.max_broken)
     verdicts = count_verdicts(run_dir)
     removed = frozenset(removal.landmark_id for removal in manifest.removed_classes)
-    inliner = PictureInliner(settings.max_picture_bytes)
-    # Candidates come first: when space runs out, thumbnails are the smaller loss.
-    overlap = _gather_overlap(run_dir, config, inliner, settings.candidates)
-    uncertain = make_uncertain_figures(run_dir, config, inliner, settings.uncertain)
-    classes = list_classes(images, verdicts, removed)
-    strips = make_strips(
-        run_dir,
-        config.source.root,
-        choose_strips(classes, settings.strips),
-        inliner,
-        settings.strips,
-    )
-    return {
+    classes = list_classes(images, verdicts, count_published(run_dir), removed)
+    content: dict[str, Any] = {
         "run_name": run_dir.resolve().name,
         "manifest": manifest,
-        "flow": trace_flow(manifest, images),
+        "settings": settings,
+        "funnel": trace_funnel(manifest, images, verdicts),
+        "num_labelled_classes": sum(landmark_id is not None for landmark_id in images.ingested),
         "next_steps": find_next_steps(config, run_dir, manifest),
         "keep_rule": describe_keep_rule(config.clean),
         "removal_policy": describe_removal_policy(config),
         "notes": describe_manifest_notes(manifest),
-        "reasons": list_reasons(manifest),
         "classes": classes,
-        "strips": strips,
-        "overlap": overlap,
-        "uncertain": uncertain,
         "has_evaluation_sets": bool(config.evaluation_sets),
-        "charts": draw_charts(images, verdicts, count_pairs(run_dir), removed, config),
         "broken": images.broken,
         "num_broken": sum(manifest.removed.get("ingest", {}).values()),
+        "times": read_times(config, run_dir),
         "provenance": read_provenance(run_dir, manifest),
-        "settings": settings,
-        "num_pictures_left_out": inliner.num_left_out,
         "candidate_meanings": {str(v): MEANINGS[v] for v in CandidateVerdict},
         "removal_meanings": {str(r): MEANINGS[r] for r in RemovalReason},
+        "kind_meanings": {str(k): MEANINGS[k] for k in DuplicateKind},
+        "certified": read_certificate_part(run_dir / FOLDER / "manifest.json"),
     }
+    content |= _draw_plots(run_dir, config, manifest, classes, verdicts)
+    inliner = PictureInliner(settings.max_picture_bytes)
+    content |= _gather_pictures(run_dir, config, manifest, images, classes, inliner, settings)
+    content["num_pictures_left_out"] = inliner.num_left_out
+    content["contents"] = list_contents(content)
+    return content
 
 
-def _gather_overlap(
-    run_dir: Path, config: RunConfig, inliner: PictureInliner, settings: CandidateSettings
+def _draw_plots(
+    run_dir: Path,
+    config: RunConfig,
+    manifest: Manifest,
+    classes: list[ClassRow],
+    verdicts: VerdictTallies,
 ) -> dict[str, Any]:
-    candidates = read_candidates(run_dir)
-    decided = describe_decisions(current_decisions(run_dir))
-    shown = candidates[: settings.max_figures]
-    places = find_places(list_parts(run_dir, Join.name), (row["image_id"] for row in shown))
-    training = TrainingImages(config.source.root, places)
-    maker = FigureMaker(QueryImages(config), training, decided, inliner, settings)
+    one_place = manifest.calibration.one_place if manifest.calibration else ()
     return {
-        "num_candidates": len(candidates),
-        "by_class": summarise_by_class(candidates, decided),
-        "figures": [maker.make(row) for row in shown],
+        "size_plots": [plot_sizes(classes), plot_ranks(classes)],
+        "inlier_plot": plot_inliers(
+            count_pairs(run_dir),
+            count_controls(run_dir, one_place),
+            config.clean.min_inliers,
+            are_least=config.verify.cascade.mode == "decide_early",
+        ),
+        "neighbour_plot": plot_neighbours(verdicts),
     }
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("cleanmark.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = _format_count
-    environment.filters["percent"] = _format_percent
-    environment.filters["words"] = _format_words
-    return environment
-
-
-def _format_count(number: int) -> str:
-    return f"{number:,}"
-
-
-def _format_percent(share: float) -> str:
-    """A share in per cent; what is neither nothing nor everything never looks like it."""
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    if 0.999 < share < 1:
-        return "> 99.9 %"
-    return f"{100 * share:.1f} %"
-
-
-def _format_words(code: str) -> str:
-    return code.replace("_", " ")
+def _gather_pictures(
+    run_dir: Path,
+    config: RunConfig,
+    manifest: Manifest,
+    images: ImageTallies,
+    classes: list[ClassRow],
+    inliner: PictureInliner,
+    settings: ReportSettings,
+) -> dict[str, Any]:
+    """The sections with pictures; when space runs out, the last are the smallest loss."""
+    names = images.names
+    hard = settings.hard_pairs
+    two = settings.two_classes
+    planted = settings.planted
+    return {
+        "overlap": gather_overlap(
+            run_dir, config, manifest, names, inliner, settings.evidence, settings.candidates
+        ),
+        "graphs": draw_match_graphs(
+            run_dir,
+            config,
+            classes,
+            inliner.take_part(settings.graphs.max_picture_bytes),
+            settings.graphs,
+        ),
+        "hard_pairs": make_hard_pairs(
+            run_dir, config, names, inliner.take_part(hard.max_picture_bytes), hard
+        ),
+        "two_classes": show_two_classes(
+            run_dir, config, names, inliner.take_part(two.max_picture_bytes), two
+        ),
+        "truth": compare_with_truth(
+            run_dir, config, names, inliner.take_part(planted.max_picture_bytes), planted
+        ),
+        "strips": make_strips(
+            run_dir,
+            config.source.root,
+            choose_strips(classes, settings.strips),
+            inliner.take_part(settings.strips.max_picture_bytes),
+            settings.strips,
+        ),
+    }

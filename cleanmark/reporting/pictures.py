@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from cleanmark.reporting.correspondence_drawing import Pixels
-from curation.images import ImageError, decode_image
+from cleanmark.reporting.tables import list_parts
+from curation.images import ImageError, decode_image, resize_long_side
 from curation.shards import ShardError, read_bytes
 from manifests.arrow_schemas import IMAGES
 from manifests.parquet_io import read_table
+from pipelines.stages.ingest import Join
 
 _JPEG_QUALITY = 72
 _PLACE_COLUMNS = (
@@ -49,13 +51,23 @@ class Picture:
 class PictureInliner:
     """Turns pixels into `data:` URIs until their total reaches a bound.
 
+    Args:
+        max_total_bytes: the bound.
+        wholes: what this is a part of; their bounds count as well.
+
     Attributes:
-        num_left_out: pictures that did not fit.
+        bytes_left: that still fit in here.
+        num_left_out: pictures that did not fit, here or in a part of it.
     """
 
-    def __init__(self, max_total_bytes: int) -> None:
-        self._bytes_left = max_total_bytes
+    def __init__(self, max_total_bytes: int, wholes: Sequence["PictureInliner"] = ()) -> None:
+        self.bytes_left = max_total_bytes
         self.num_left_out = 0
+        self._chain = (self, *wholes)
+
+    def take_part(self, max_bytes: int) -> "PictureInliner":
+        """An inliner of a section: bounded by itself, and by what is left here."""
+        return PictureInliner(max_bytes, self._chain)
 
     def inline(self, alt: str, make_pixels: Callable[[], Pixels]) -> Picture:
         """Inline what `make_pixels` gives, uint8 RGB; put its excuse there if it has none.
@@ -67,14 +79,13 @@ class PictureInliner:
         except MissingPictureError as error:
             return Picture(alt, None, str(error))
         uri = _encode_uri(pixels)
-        if len(uri) > self._bytes_left:
-            return self._leave_out(alt)
-        self._bytes_left -= len(uri)
+        if len(uri) > min(inliner.bytes_left for inliner in self._chain):
+            for inliner in self._chain:
+                inliner.num_left_out += 1
+            return Picture(alt, None, "Left out to keep this page small.")
+        for inliner in self._chain:
+            inliner.bytes_left -= len(uri)
         return Picture(alt, uri, None, width=pixels.shape[1], height=pixels.shape[0])
-
-    def _leave_out(self, alt: str) -> Picture:
-        self.num_left_out += 1
-        return Picture(alt, None, "Left out to keep this page small.")
 
 
 class TrainingImages:
@@ -103,6 +114,25 @@ class TrainingImages:
             return decode_image(data).pixels
         except (ShardError, ImageError) as error:
             raise MissingPictureError(f"Not readable: {error}") from error
+
+    def load_thumbnail(self, image_id: str, long_side_px: int) -> Pixels:
+        """The same, shrunk to a long side; what is smaller stays as it is.
+
+        Raises:
+            MissingPictureError: as `load`.
+        """
+        return resize_long_side(self.load(image_id), long_side_px)
+
+
+def open_training_images(run_dir: Path, root: Path, image_ids: Iterable[str]) -> TrainingImages:
+    """The training images of a run that may be asked for.
+
+    Args:
+        run_dir: the run folder.
+        root: the source root.
+        image_ids: of all images that may be asked for.
+    """
+    return TrainingImages(root, find_places(list_parts(run_dir, Join.name), image_ids))
 
 
 def find_places(parts: Sequence[Path], wanted: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,9 @@ from manifests.features import LocalFeatures
 from pipelines.evaluation_sets import locate_image, read_evaluation_set
 from pipelines.run_config import RunConfig
 
+_MAX_PROBES = 64
+"""Kept in memory, a few megabytes each; the oldest goes first."""
+
 
 @dataclass(frozen=True, eq=False)
 class Probe:
@@ -31,8 +34,9 @@ class QueryImages:
 
     def __init__(self, config: RunConfig) -> None:
         self._sets = {s.name: s for s in config.evaluation_sets}
-        self._describe = config.describe
-        self._verify = config.verify.model_copy(update={"min_inliers": config.overlap.min_inliers})
+        self._describe = config.candidate_features
+        verify = config.verify.model_copy(update={"min_inliers": config.overlap.min_inliers})
+        self._verify = verify.count_all_inliers()
         self._truths: dict[str, EvaluationSet] = {}
         self._probes: dict[tuple[str, str, str], Probe] = {}
 
@@ -66,6 +70,8 @@ class QueryImages:
         """Read a view of a query; arguments and errors as those of `compare`."""
         key = (eval_set, query_id, probe_name)
         if key not in self._probes:
+            if len(self._probes) == _MAX_PROBES:
+                del self._probes[next(iter(self._probes))]
             self._probes[key] = self._read_probe(*key)
         return self._probes[key]
 

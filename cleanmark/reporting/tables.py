@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.arrow_schemas import IMAGES, MATCHES, VERDICTS, Table
+from manifests.arrow_schemas import CONTROLS, IMAGES, MANIFEST, MATCHES, VERDICTS, Table
 from manifests.parquet_io import read_table
 from manifests.rows import ImageStatus, PairVerdict
 from pipelines.markers import output_digests
+from pipelines.stages.calibrate import Calibrate
 from pipelines.stages.clean import Clean
+from pipelines.stages.emit import DEOVERLAPPED, FOLDER
 from pipelines.stages.ingest import Join
 from pipelines.stages.verify import Verify
 
@@ -67,6 +69,19 @@ class PairTallies:
     rejected: Counter[int] = field(default_factory=Counter)
 
 
+@dataclass
+class ControlTallies:
+    """Pairs of images of two classes.
+
+    Attributes:
+        all: number of inliers -> control pairs.
+        of_one_place: the same of pairs of classes that seem to be one place.
+    """
+
+    all: Counter[int] = field(default_factory=Counter)
+    of_one_place: Counter[int] = field(default_factory=Counter)
+
+
 class BestPair(NamedTuple):
     """The pair of an image with most inliers, and what the verifier said of it."""
 
@@ -84,7 +99,7 @@ def count_images(run_dir: Path, max_broken: int) -> ImageTallies:
     """Go through the table `images` once."""
     tallies = ImageTallies()
     columns = ["image_id", "landmark_id", "landmark_name", "shard", "member", "status", "reason"]
-    for part in _read_parts(run_dir, Join.name, IMAGES, columns):
+    for part in read_parts(run_dir, Join.name, IMAGES, columns):
         is_ok = pc.equal(part["status"], ImageStatus.OK.value)
         tallies.ingested.update(_count_values(part["landmark_id"]))
         tallies.usable.update(_count_values(part["landmark_id"].filter(is_ok)))
@@ -98,7 +113,7 @@ def count_verdicts(run_dir: Path) -> VerdictTallies:
     """Go through the table `verdicts` once."""
     tallies = VerdictTallies()
     columns = ["landmark_id", "kept", "num_verified_neighbours"]
-    for part in _read_parts(run_dir, Clean.name, VERDICTS, columns):
+    for part in read_parts(run_dir, Clean.name, VERDICTS, columns):
         kept, dropped = part.filter(part["kept"]), part.filter(pc.invert(part["kept"]))
         tallies.clean.update(_count_values(kept["landmark_id"]))
         neighbours = "num_verified_neighbours"
@@ -107,21 +122,55 @@ def count_verdicts(run_dir: Path) -> VerdictTallies:
     return tallies
 
 
+def count_published(run_dir: Path) -> Counter[int]:
+    """landmark_id -> images of the published split."""
+    tally: Counter[int] = Counter()
+    for path in sorted((run_dir / FOLDER / DEOVERLAPPED).glob("*.parquet")):
+        tally.update(_count_values(read_table(path, MANIFEST, ["landmark_id"])["landmark_id"]))
+    return tally
+
+
 def count_pairs(run_dir: Path) -> PairTallies:
     """Go through the table `matches` once; a run whose classes are all single has none."""
     tallies = PairTallies()
-    for part in _read_parts(run_dir, Verify.name, MATCHES, ["num_inliers", "verdict"]):
+    for part in read_parts(run_dir, Verify.name, MATCHES, ["num_inliers", "verdict"]):
         is_rejected = pc.equal(part["verdict"], PairVerdict.REJECTED.value)
         tallies.rejected.update(_count_values(part["num_inliers"].filter(is_rejected)))
         tallies.passed.update(_count_values(part["num_inliers"].filter(pc.invert(is_rejected))))
     return tallies
 
 
+def count_controls(run_dir: Path, one_place: Iterable[tuple[int, int]]) -> ControlTallies:
+    """Go through the table `controls` once; empty without a calibration.
+
+    Args:
+        run_dir: the run folder.
+        one_place: pairs of classes that seem to be one place.
+    """
+    tallies = ControlTallies()
+    columns = ["landmark_id_a", "landmark_id_b", "num_inliers"]
+    for part in read_parts(run_dir, Calibrate.name, CONTROLS, columns):
+        tallies.all.update(_count_values(part["num_inliers"]))
+        for a, b in one_place:
+            of_both = part.filter(_joins(part, a, b))
+            tallies.of_one_place.update(_count_values(of_both["num_inliers"]))
+    return tallies
+
+
+def _joins(part: pa.Table, a: int, b: int) -> pa.ChunkedArray:
+    """Which pairs of a table have one image of each of two classes."""
+    first, second = part["landmark_id_a"], part["landmark_id_b"]
+    return pc.or_(
+        pc.and_(pc.equal(first, a), pc.equal(second, b)),
+        pc.and_(pc.equal(first, b), pc.equal(second, a)),
+    )
+
+
 def read_verdicts_of(run_dir: Path, classes: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """Rows of the table `verdicts` of some classes, by class and image id."""
     rows: dict[int, list[dict[str, Any]]] = {landmark_id: [] for landmark_id in classes}
     wanted = pa.array(sorted(rows), pa.int64())
-    for part in _read_parts(run_dir, Clean.name, VERDICTS, None):
+    for part in read_parts(run_dir, Clean.name, VERDICTS):
         for row in part.filter(pc.is_in(part["landmark_id"], wanted)).to_pylist():
             rows[row["landmark_id"]].append(row)
     return {
@@ -135,7 +184,7 @@ def find_best_pairs(run_dir: Path, classes: Iterable[int]) -> dict[str, BestPair
     best: dict[str, BestPair] = {}
     wanted = pa.array(sorted(set(classes)), pa.int64())
     columns = ["landmark_id", "image_id_a", "image_id_b", "num_inliers", "reason"]
-    for part in _read_parts(run_dir, Verify.name, MATCHES, columns):
+    for part in read_parts(run_dir, Verify.name, MATCHES, columns):
         pairs = part.filter(pc.is_in(part["landmark_id"], wanted)).to_pandas()
         pairs = pairs.sort_values(["num_inliers", "image_id_a", "image_id_b"])
         for side in ("image_id_a", "image_id_b"):
@@ -145,9 +194,10 @@ def find_best_pairs(run_dir: Path, classes: Iterable[int]) -> dict[str, BestPair
     return best
 
 
-def _read_parts(
-    run_dir: Path, stage_name: str, table: Table, columns: Sequence[str] | None
+def read_parts(
+    run_dir: Path, stage_name: str, table: Table, columns: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
+    """The parts of a stage's table, one at a time."""
     for path in list_parts(run_dir, stage_name):
         yield read_table(path, table, columns)
 

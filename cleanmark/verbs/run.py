@@ -9,9 +9,10 @@ from rich.console import Console
 from cleanmark.verbs.arguments import Overrides
 from cleanmark.verbs.failures import polite_failure
 from cleanmark.verbs.outcome import print_outcome, stop_if_failed
+from pipelines.engines.beam_options import check_beam_args
+from pipelines.engines.buckets import mounted
 from pipelines.job import STAGE_NAMES, is_finished, run_job
 from pipelines.run_config import check_paths, load_config
-from pipelines.runners import check_beam_args
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -35,7 +36,7 @@ def run(
         settings = load_config(config, overrides or ())
         check_paths(settings)
         check_beam_args(ctx.args)
-        run_dir = out or Path("runs") / config.stem
+        run_dir = mounted(str(out or Path("runs") / config.stem), settings.runner.mount_root)
         results = run_job(settings, run_dir, console, only=only or (), beam_args=ctx.args)
         stop_if_failed(console, results)
         if is_finished(settings, run_dir):

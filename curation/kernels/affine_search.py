@@ -14,6 +14,7 @@ Frames = NDArray[np.float64]
 Map = NDArray[np.float64]
 """Affine map, float64 (6,): row by row."""
 Mask = NDArray[np.bool_]
+Index = NDArray[np.intp]
 Steps = NDArray[np.int32]
 """Changes of frames, int32 (2, n): of log2 diameter and of angle, in stored steps."""
 
@@ -32,9 +33,7 @@ points leave none but what rounding makes of it."""
 
 
 @compile_on_first_call
-def gather_points(
-    codes_a: Codes, codes_b: Codes, index_a: NDArray[np.intp], index_b: NDArray[np.intp]
-) -> Frames:
+def gather_points(codes_a: Codes, codes_b: Codes, index_a: Index, index_b: Index) -> Frames:
     """The points of correspondences, in pixels."""
     points = np.empty((4, len(index_a)), np.float64)
     for i in range(len(index_a)):
@@ -47,13 +46,11 @@ def gather_points(
 
 
 @compile_on_first_call
-def compare_frames(
-    codes_a: Codes, codes_b: Codes, index_a: NDArray[np.intp], index_b: NDArray[np.intp]
-) -> Steps:
+def compare_frames(codes_a: Codes, codes_b: Codes, index_a: Index, index_b: Index) -> Steps:
     """Changes of log2 diameter and of angle, from a to b."""
     steps = np.empty((2, len(index_a)), np.int32)
-    for i in range(len(index_a)):
-        for row in range(2):
+    for row in range(2):
+        for i in range(len(index_a)):
             steps[row, i] = int(codes_b[index_b[i], 2 + row]) - int(codes_a[index_a[i], 2 + row])
     return steps
 
@@ -119,8 +116,7 @@ def hypothesis_limit(similarity: Map, tolerance_px: float) -> float:
 @compile_on_first_call
 def lies_on_line(xx: float, xy: float, yy: float) -> bool:
     """Whether the scatter matrix of points belongs to points on a line."""
-    middle = 0.5 * (xx + yy)
-    radius = math.sqrt(0.25 * (xx - yy) * (xx - yy) + xy * xy)
+    middle, radius = 0.5 * (xx + yy), math.sqrt(0.25 * (xx - yy) * (xx - yy) + xy * xy)
     return middle - radius <= _FLAT * _FLAT * (middle + radius)
 
 
@@ -221,22 +217,22 @@ def refine(
 def search_affine(
     codes_a: Codes,
     codes_b: Codes,
-    index_a: NDArray[np.intp],
-    index_b: NDArray[np.intp],
+    index_a: Index,
+    index_b: Index,
     max_hypotheses: int,
     max_scale: float,
     wide_px: float,
     narrow_px: float,
     rounds: int,
     num_refined: int,
-) -> tuple[bool, Map, NDArray[np.float64]]:
+) -> tuple[bool, Map, Mask, NDArray[np.float64]]:
     """The whole search of `curation.geometry.estimate_affine`.
 
     Args:
-        codes_a: stored geometry of image a.
-        codes_b: likewise of image b.
-        index_a: features of a, one per correspondence, intp (n,).
-        index_b: their partners.
+        codes_a: stored geometry of image a, and so `codes_b`.
+        codes_b: likewise.
+        index_a: features of a, one per correspondence, intp (n,); `index_b` has their partners.
+        index_b: likewise.
         max_hypotheses: similarities tried.
         max_scale: largest change of scale of a similarity.
         wide_px: residual allowed to a similarity.
@@ -245,7 +241,7 @@ def search_affine(
         num_refined: similarities refined.
 
     Returns:
-        Whether a map was found; the map; the squared residuals of all correspondences.
+        Whether a map was found; the map; who agrees with it; all residuals in pixels.
     """
     points = gather_points(codes_a, codes_b, index_a, index_b)
     steps = compare_frames(codes_a, codes_b, index_a, index_b)
@@ -265,32 +261,35 @@ def search_affine(
             best[:] = found
     if best_count >= 0:
         square_residuals(best, points, squared)
-    return best_count >= 0, best, squared
+    agreeing = squared <= narrow_px * narrow_px
+    return best_count >= 0, best, agreeing, np.sqrt(squared)
 
 
 @compile_on_first_call
-def fit_core(points: Frames, rounds: int) -> tuple[bool, Map, NDArray[np.float64], Mask]:
-    """Fit all correspondences, then again and again the half that agrees best.
+def fit_core(
+    xy_a: NDArray[np.float64], xy_b: NDArray[np.float64], rounds: int
+) -> tuple[bool, Map, float, Mask]:
+    """Fit all points (n, 2), n >= 1, then again and again the half that agrees best.
 
-    Returns:
-        Whether a map was found; the map; the squared residuals of all; who is in the better half.
+    Returns whether a map was found; it; the median of all squared residuals; who is in the half.
     """
-    best, squared = np.empty(6, np.float64), np.empty(points.shape[1], np.float64)
+    points = np.concatenate((xy_a, xy_b), axis=1).T.copy()
+    best, squared = np.empty(6, np.float64), np.empty(len(xy_a), np.float64)
     is_core = np.ones(len(squared), np.bool_)
     for _ in range(rounds):
         if not fit_map(points, is_core, best):
-            return False, best, squared, is_core
+            return False, best, 0.0, is_core
         square_residuals(best, points, squared)
         is_core = squared <= np.sort(squared)[(len(squared) - 1) // 2]
-    return True, best, squared, is_core
+    return True, best, np.median(squared), is_core
 
 
 @compile_on_first_call
 def search_consistent(
     codes_a: Codes,
     codes_b: Codes,
-    index_a: NDArray[np.intp],
-    index_b: NDArray[np.intp],
+    index_a: Index,
+    index_b: Index,
     max_hypotheses: int,
     max_scale: float,
     wide_px: float,
@@ -303,7 +302,7 @@ def search_consistent(
     scale, and between changes of angle, in radians.
 
     Returns:
-        Whether there is any similarity; the best; who agrees with it; all squared residuals.
+        Whether there is any similarity; the best; who agrees with it; all residuals in pixels.
     """
     points = gather_points(codes_a, codes_b, index_a, index_b)
     steps = compare_frames(codes_a, codes_b, index_a, index_b)
@@ -320,7 +319,7 @@ def search_consistent(
     if best_count < 0:
         return False, np.empty(6, np.float64), agreeing, squared
     find_agreeing(maps[best], points, steps, chosen[best], tolerances, squared, agreeing)
-    return True, maps[best], agreeing, squared
+    return True, maps[best], agreeing, np.sqrt(squared)
 
 
 @compile_on_first_call

@@ -22,6 +22,12 @@ Words = NDArray[np.uint32]
 Codes = NDArray[np.uint16]
 Indices = NDArray[np.intp]
 Ratios = NDArray[np.float64]
+Rows = tuple[Descriptors, Integers, Integers]
+Columns = tuple[Words, Integers, Integers]
+Found = Integers
+"""For each of n rows its nearest column, the squared distance to it, and that to the second
+nearest; for each of m columns its nearest row, and the squared distance to it: int32 (3 n + 2 m,),
+one after the other."""
 
 # What numba hands to those who extend it is not typed.
 Context = Any
@@ -74,42 +80,49 @@ _compare_rows: Callable[..., None] = intrinsic(_emit_call)
 
 
 @compile_on_first_call
+def split(found: Found, num_rows: int) -> tuple[Integers, Integers, Integers, Integers, Integers]:
+    """The five parts of what was found; views."""
+    of_rows, of_columns = found[: 3 * num_rows], found[3 * num_rows :]
+    num_columns = len(of_columns) // 2
+    return (
+        of_rows[:num_rows],
+        of_rows[num_rows : 2 * num_rows],
+        of_rows[2 * num_rows :],
+        of_columns[:num_columns],
+        of_columns[num_columns:],
+    )
+
+
+@compile_on_first_call
 def search(
-    rows: Descriptors,
-    row_norms: Integers,
-    row_sums: Integers,
-    columns: Words,
-    codes: Integers,
-    column_norms: Integers,
+    rows: Rows,
+    first_row: int,
+    end_row: int,
+    columns: Columns,
+    first_column: int,
+    found: Found,
     comparison: int,
     rows_per_tile: int,
     num_lanes: int,
     column_bias: int,
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """The nearest neighbours both ways between n >= 1 rows and m >= 2 columns.
+) -> None:
+    """Bring nearest neighbours both ways up to date with some rows and some columns.
 
     Args:
-        rows: uint8 (n, 128).
-        row_norms: their squared lengths.
-        row_sums: the sums of their values.
-        columns: as `pack` arranges them for the kernel.
-        codes: likewise.
-        column_norms: squared lengths of the columns, int32 (m,).
+        rows: descriptors uint8 (n, 128), their squared lengths, and the sums of their values.
+        first_row: the rows to compare begin here.
+        end_row: and end before this one.
+        columns: as `pack` arranges them for the kernel, their codes, and their squared lengths.
+        first_column: number of the first of them in `found`.
+        found: what is known so far; rows and columns with smaller numbers were compared before.
         comparison: address of the kernel's machine code.
         rows_per_tile: as the kernel has it, and so the next two.
         num_lanes: likewise.
         column_bias: likewise.
-
-    Returns:
-        For every row its nearest column, the squared distance to it, and that to the second
-        nearest, int32 (n,) each; for every column its nearest row, int32 (m,). Of equally near
-        ones the first.
     """
-    num_rows = len(rows)
-    nearest, squared = np.empty(num_rows, np.int32), np.empty(num_rows, np.int32)
-    second_squared = np.empty(num_rows, np.int32)
-    nearest_row = np.zeros(len(column_norms), np.int32)
-    columns_squared = np.empty(len(column_norms), np.int32)
+    values, row_norms, row_sums = rows
+    words, codes, column_norms = columns
+    nearest, squared, second_squared, nearest_row, columns_squared = split(found, len(row_norms))
     columns_best = np.empty(len(codes), np.int32)
     block = _ROW_TILES_PER_BLOCK * rows_per_tile
     addresses = np.empty(block, np.int64)
@@ -118,24 +131,24 @@ def search(
     result = np.empty((block, 3), np.int32)
     # Rows are told apart by their codes within a panel.
     panel = _NUM_CODES // block * block
-    for start in range(0, num_rows, panel):
+    for start in range(first_row, end_row, panel):
         columns_best[:] = LOWEST
-        for first in range(start, min(start + panel, num_rows), block):
-            num_tiles = min(block, num_rows - first + rows_per_tile - 1) // rows_per_tile
+        for first in range(start, min(start + panel, end_row), block):
+            num_tiles = min(block, end_row - first + rows_per_tile - 1) // rows_per_tile
             for r in range(num_tiles * rows_per_tile):
                 # Rows missing from the last tile repeat the last row, and lose by their codes.
-                i = min(first + r, num_rows - 1)
-                addresses[r] = rows.ctypes.data + i * DESCRIPTOR_BYTES
+                i = min(first + r, end_row - 1)
+                addresses[r] = values.ctypes.data + i * DESCRIPTOR_BYTES
                 code = _NUM_CODES - 1 - (first + r - start)
                 row_codes[r] = code - row_norms[i] * _NUM_CODES
                 starts[r] = row_sums[i] * column_bias
-            space[:] = LOWEST
+            space[: 2 * num_tiles * rows_per_tile * num_lanes] = LOWEST
             _compare_rows(
                 comparison,
                 addresses.ctypes.data,
                 num_tiles,
-                columns.ctypes.data,
-                len(columns),
+                words.ctypes.data,
+                len(words),
                 codes.ctypes.data,
                 row_codes.ctypes.data,
                 starts.ctypes.data,
@@ -143,19 +156,24 @@ def search(
                 columns_best.ctypes.data,
                 result.ctypes.data,
             )
-            for r in range(min(block, num_rows - first)):
-                best, lane, second = result[r, 0], result[r, 1], result[r, 2]
-                group = _NUM_CODES - 1 - (best & (_NUM_CODES - 1))
-                nearest[first + r] = group * num_lanes + lane
-                squared[first + r] = row_norms[first + r] - (best >> CODE_BITS)
-                second_squared[first + r] = row_norms[first + r] - (second >> CODE_BITS)
-        for j in range(len(nearest_row)):
+            for r in range(min(block, end_row - first)):
+                i, norm = first + r, row_norms[first + r]
+                best, next_best = norm - (result[r, 0] >> CODE_BITS), squared[i]
+                second = norm - (result[r, 2] >> CODE_BITS)
+                # Of equally near ones the first, which was found before.
+                if best < next_best:
+                    group = _NUM_CODES - 1 - (result[r, 0] & (_NUM_CODES - 1))
+                    nearest[i] = first_column + group * num_lanes + result[r, 1]
+                    squared[i] = best
+                    second_squared[i] = min(second, next_best)
+                else:
+                    second_squared[i] = min(second_squared[i], best)
+        for j in range(len(column_norms)):
             distance = column_norms[j] - (columns_best[j] >> CODE_BITS)
-            if start == 0 or distance < columns_squared[j]:
-                columns_squared[j] = distance
+            if distance < columns_squared[first_column + j]:
+                columns_squared[first_column + j] = distance
                 code = columns_best[j] & (_NUM_CODES - 1)
-                nearest_row[j] = start + _NUM_CODES - 1 - code
-    return nearest, squared, second_squared, nearest_row
+                nearest_row[first_column + j] = start + _NUM_CODES - 1 - code
 
 
 @compile_on_first_call
@@ -171,7 +189,7 @@ def select_matches(
     """Mutual neighbours that pass the ratio test, the best of each place in both images.
 
     Args:
-        nearest: as `search` returns it, and so the next three.
+        nearest: as `search` finds it, and so the next three.
         squared: likewise.
         second_squared: likewise.
         nearest_row: likewise.
@@ -205,35 +223,42 @@ def select_matches(
 
 @compile_on_first_call
 def match_packed(
-    rows: Descriptors,
-    row_norms: Integers,
-    row_sums: Integers,
+    rows: Rows,
+    first_row: int,
+    end_row: int,
     geometry_a: Codes,
-    columns: Words,
-    codes: Integers,
-    column_norms: Integers,
+    columns: Columns,
+    first_column: int,
     geometry_b: Codes,
+    found: Found,
     max_squared_ratio: float,
     comparison: int,
     rows_per_tile: int,
     num_lanes: int,
     column_bias: int,
 ) -> tuple[Indices, Indices, Ratios]:
-    """`select_matches` of what `search` finds."""
-    nearest, squared, second_squared, nearest_row = search(
+    """`search`, then `select_matches` of all rows before `end_row`."""
+    search(
         rows,
-        row_norms,
-        row_sums,
+        first_row,
+        end_row,
         columns,
-        codes,
-        column_norms,
+        first_column,
+        found,
         comparison,
         rows_per_tile,
         num_lanes,
         column_bias,
     )
+    nearest, squared, second_squared, nearest_row, _ = split(found, len(rows[0]))
     return select_matches(
-        nearest, squared, second_squared, nearest_row, geometry_a, geometry_b, max_squared_ratio
+        nearest[:end_row],
+        squared[:end_row],
+        second_squared[:end_row],
+        nearest_row,
+        geometry_a,
+        geometry_b,
+        max_squared_ratio,
     )
 
 

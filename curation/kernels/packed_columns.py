@@ -1,15 +1,28 @@
 """Descriptors of one image, prepared to be compared with any number of others."""
 
 from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
 
 from curation.kernels.compilation import freeze
 from curation.kernels.descriptor_packing import Descriptors, Integers, Words, measure, pack
 from curation.kernels.dot_products import CODE_BITS, compile_comparison
-from curation.kernels.neighbour_search import Codes, Indices, Ratios, match_packed, search
+from curation.kernels.neighbour_search import (
+    Codes,
+    Indices,
+    Ratios,
+    Rows,
+    match_packed,
+    search,
+    split,
+)
 from curation.kernels.processor import DotProductKernel
 
 Matches = tuple[Indices, Indices, Ratios]
 """Rows, ascending; their columns; their ratios of distances."""
+
+_FAR = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +40,7 @@ class MeasuredDescriptors:
     sums: Integers
 
     @classmethod
-    def of(cls, descriptors: Descriptors) -> "MeasuredDescriptors":
+    def of(cls, descriptors: Descriptors) -> Self:
         """Measure contiguous descriptors, uint8 (n, 128).
 
         Raises:
@@ -38,28 +51,52 @@ class MeasuredDescriptors:
     def __len__(self) -> int:
         return len(self.squared_norms)
 
-    def take_first(self, count: int) -> "MeasuredDescriptors":
-        """The first `count` of them; views."""
+    @property
+    def rows(self) -> Rows:
+        """As compiled code takes them."""
+        return self.values, self.squared_norms, self.sums
+
+    def take(self, first: int, end: int) -> "MeasuredDescriptors":
+        """Those from `first` to before `end`; views."""
         return MeasuredDescriptors(
-            self.values[:count], self.squared_norms[:count], self.sums[:count]
+            self.values[first:end], self.squared_norms[first:end], self.sums[first:end]
         )
 
 
-@dataclass(frozen=True, eq=False)
 class Neighbours:
     """Nearest neighbours both ways between n rows and m columns; of equally near the first.
 
+    Args:
+        num_rows: n.
+        num_columns: m. Before anything is compared, all are out of reach.
+
     Attributes:
-        nearest: for every row its nearest column, int32 (n,).
-        squared: squared distance to it, int32 (n,).
-        second_squared: squared distance to the second nearest, int32 (n,).
-        nearest_row: for every column its nearest row, int32 (m,).
+        found: all of it, as compiled code takes it.
     """
 
-    nearest: Integers
-    squared: Integers
-    second_squared: Integers
-    nearest_row: Integers
+    def __init__(self, num_rows: int, num_columns: int) -> None:
+        self._num_rows = num_rows
+        self.found = np.full(3 * num_rows + 2 * num_columns, _FAR, np.int32)
+
+    @property
+    def nearest(self) -> Integers:
+        """For every row its nearest column, int32 (n,)."""
+        return split(self.found, self._num_rows)[0]
+
+    @property
+    def squared(self) -> Integers:
+        """Squared distance to it, int32 (n,)."""
+        return split(self.found, self._num_rows)[1]
+
+    @property
+    def second_squared(self) -> Integers:
+        """Squared distance to the second nearest, int32 (n,)."""
+        return split(self.found, self._num_rows)[2]
+
+    @property
+    def nearest_row(self) -> Integers:
+        """For every column its nearest row, int32 (m,)."""
+        return split(self.found, self._num_rows)[3]
 
 
 class PackedColumns:
@@ -82,6 +119,13 @@ class PackedColumns:
         if packed is None:
             packed = pack(descriptors.values, descriptors.squared_norms, kernel)
         self._data, self._codes = packed
+        self._columns = self._data, self._codes, descriptors.squared_norms
+        self._instructions = (
+            compile_comparison(kernel),
+            kernel.num_rows,
+            kernel.num_lanes,
+            kernel.column_bias,
+        )
 
     @staticmethod
     def can_pack(kernel: DotProductKernel, count: int) -> bool:
@@ -93,7 +137,7 @@ class PackedColumns:
 
     def take_first(self, count: int) -> "PackedColumns":
         """The first `count` of them: views where they fill whole tiles, packed anew otherwise."""
-        descriptors, width = self._descriptors.take_first(count), self._kernel.num_columns
+        descriptors, width = self._descriptors.take(0, count), self._kernel.num_columns
         packed = None
         if count % width == 0:
             packed = self._data[: count // width], self._codes[:count]
@@ -101,49 +145,56 @@ class PackedColumns:
 
     def find_neighbours(self, rows: MeasuredDescriptors) -> Neighbours:
         """Compare n >= 1 descriptors with at least two columns."""
-        kernel = self._kernel
-        found = search(
-            rows.values,
-            rows.squared_norms,
-            rows.sums,
-            self._data,
-            self._codes,
-            self._descriptors.squared_norms,
-            compile_comparison(kernel),
-            kernel.num_rows,
-            kernel.num_lanes,
-            kernel.column_bias,
-        )
-        return Neighbours(*found)
+        found = Neighbours(len(rows), len(self))
+        self.search(rows, (0, len(rows)), 0, found)
+        return found
+
+    def search(
+        self,
+        rows: MeasuredDescriptors,
+        between: tuple[int, int],
+        first_column: int,
+        found: Neighbours,
+    ) -> None:
+        """Bring neighbours up to date with some rows.
+
+        Args:
+            rows: descriptors of image a.
+            between: number of the first row to compare, and of the first not to.
+            first_column: number in `found` of the first of these columns.
+            found: what is known so far. Rows and columns with smaller numbers were compared
+                before, so that of equally near ones the first counts.
+        """
+        search(rows.rows, *between, self._columns, first_column, found.found, *self._instructions)
 
     def find_matches(
         self,
         rows: MeasuredDescriptors,
-        geometry_a: Codes,
-        geometry_b: Codes,
+        between: tuple[int, int],
+        first_column: int,
+        found: Neighbours,
+        geometry: tuple[Codes, Codes],
         max_squared_ratio: float,
     ) -> Matches:
-        """The matches of n >= 1 descriptors with at least two columns, as `select_matches` says.
+        """`search`, then the matches of all rows so far, as `select_matches` says.
 
         Args:
-            rows: descriptors of image a.
-            geometry_a: their geometry as stored, or none at all.
-            geometry_b: likewise of the columns.
+            rows: as in `search`, and so the next three.
+            between: likewise.
+            first_column: likewise.
+            found: likewise.
+            geometry: geometry of the rows and of the columns as stored, or none at all.
             max_squared_ratio: Lowe's ratio, squared.
         """
-        kernel = self._kernel
-        return match_packed(
-            rows.values,
-            rows.squared_norms,
-            rows.sums,
-            geometry_a,
-            self._data,
-            self._codes,
-            self._descriptors.squared_norms,
-            geometry_b,
+        matches: Matches = match_packed(
+            rows.rows,
+            *between,
+            geometry[0],
+            self._columns,
+            first_column,
+            geometry[1],
+            found.found,
             max_squared_ratio,
-            compile_comparison(kernel),
-            kernel.num_rows,
-            kernel.num_lanes,
-            kernel.column_bias,
+            *self._instructions,
         )
+        return matches

@@ -8,6 +8,21 @@ from numpy.typing import NDArray
 from curation.kernels.compilation import compile_on_first_call
 
 Points = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Shape = tuple[int, int]
+"""Width and height in pixels."""
+
+_XY_STEPS_PER_PX = 32.0
+
+
+@compile_on_first_call
+def gather_places(codes: NDArray[np.uint16], index: NDArray[np.intp]) -> Points:
+    """The positions of features, in pixels, float64 (n, 2)."""
+    xy = np.empty((len(index), 2), np.float64)
+    for i in range(len(index)):
+        xy[i, 0] = codes[index[i], 0] / _XY_STEPS_PER_PX
+        xy[i, 1] = codes[index[i], 1] / _XY_STEPS_PER_PX
+    return xy
 
 
 @compile_on_first_call
@@ -44,25 +59,57 @@ def measure_minor_axis(xy: Points) -> float:
 
 
 @compile_on_first_call
-def find_within(vectors: Points, length: float) -> NDArray[np.bool_]:
-    """Which vectors (n, 2) are at most so long; bool (n,)."""
-    within = np.empty(len(vectors), np.bool_)
-    for i in range(len(vectors)):
-        x, y = vectors[i, 0], vectors[i, 1]
-        within[i] = math.sqrt(x * x + y * y) <= length
-    return within
+def find_common_shift(xy_a: Points, xy_b: Points, tolerance_px: float) -> Mask:
+    """Which points (n, 2), n >= 1, move from a to b as the median of them does; bool (n,)."""
+    shift = xy_b - xy_a
+    median = find_median(shift)
+    moves_alike = np.empty(len(shift), np.bool_)
+    for i in range(len(shift)):
+        x, y = shift[i, 0] - median[0], shift[i, 1] - median[1]
+        moves_alike[i] = math.sqrt(x * x + y * y) <= tolerance_px
+    return moves_alike
 
 
 @compile_on_first_call
-def measure_edge_distances(
-    xy: Points, width: float, height: float, unit_x: float, unit_y: float
-) -> NDArray[np.float64]:
-    """Distance of points (n, 2) to the nearest edge, (n,), in a unit for each direction."""
-    distances = np.empty(len(xy), np.float64)
-    for i in range(len(xy)):
-        x, y = xy[i, 0], xy[i, 1]
-        distances[i] = min(min(x, width - x) / unit_x, min(y, height - y) / unit_y)
-    return distances
+def find_near_edges(
+    xy_a: Points, xy_b: Points, shape_a: Shape, shape_b: Shape, reach_a: float, reach_b: float
+) -> Mask:
+    """Which points (n, 2) lie nearer than so many pixels to an edge, in both images; bool (n,)."""
+    near = np.empty(len(xy_a), np.bool_)
+    for i in range(len(xy_a)):
+        near[i] = (
+            edge_distance(xy_a[i], shape_a, (1, 1)) < reach_a
+            and edge_distance(xy_b[i], shape_b, (1, 1)) < reach_b
+        )
+    return near
+
+
+@compile_on_first_call
+def find_in_frame(
+    xy_a: Points,
+    xy_b: Points,
+    shape_a: Shape,
+    shape_b: Shape,
+    frame_share: float,
+    tolerance_px: float,
+) -> Mask:
+    """Which points (n, 2) lie in the outer share of both images, at the same place; bool (n,)."""
+    in_frame = np.empty(len(xy_a), np.bool_)
+    for i in range(len(xy_a)):
+        x, y = xy_b[i, 0] - xy_a[i, 0], xy_b[i, 1] - xy_a[i, 1]
+        in_frame[i] = (
+            edge_distance(xy_a[i], shape_a, shape_a) < frame_share
+            and edge_distance(xy_b[i], shape_b, shape_b) < frame_share
+            and math.sqrt(x * x + y * y) <= tolerance_px
+        )
+    return in_frame
+
+
+@compile_on_first_call
+def edge_distance(xy: Points, shape: Shape, unit: Shape) -> float:
+    """Distance of a point (2,) to the nearest edge, in a unit for each direction."""
+    x, y = float(xy[0]), float(xy[1])
+    return min(min(x, shape[0] - x) / unit[0], min(y, shape[1] - y) / unit[1])
 
 
 @compile_on_first_call

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from curation.kernels.compilation import compile_on_first_call
 from curation.kernels.descriptor_packing import Integers
-from curation.kernels.neighbour_search import Codes, select_matches
+from curation.kernels.neighbour_search import Codes, Found, select_matches, split
 from curation.kernels.packed_columns import Matches, MeasuredDescriptors, Neighbours
 
 _ROWS_PER_BLOCK = 256
@@ -32,50 +32,51 @@ class PortableColumns:
 
     def take_first(self, count: int) -> "PortableColumns":
         """The first `count` of them."""
-        return PortableColumns(self._descriptors.take_first(count))
+        return PortableColumns(self._descriptors.take(0, count))
 
     def find_neighbours(self, rows: MeasuredDescriptors) -> Neighbours:
         """Compare n >= 1 descriptors with at least two columns."""
-        num_rows, num_columns = len(rows), len(self)
-        found = Neighbours(
-            nearest=np.empty(num_rows, np.int32),
-            squared=np.empty(num_rows, np.int32),
-            second_squared=np.empty(num_rows, np.int32),
-            nearest_row=np.zeros(num_columns, np.int32),
-        )
-        columns_squared = np.full(num_columns, np.iinfo(np.int32).max, np.int32)
-        for start in range(0, num_rows, _ROWS_PER_BLOCK):
-            block = rows.values[start : start + _ROWS_PER_BLOCK]
-            products = block.astype(np.float32) @ self._columns
+        found = Neighbours(len(rows), len(self))
+        self.search(rows, (0, len(rows)), 0, found)
+        return found
+
+    def search(
+        self,
+        rows: MeasuredDescriptors,
+        between: tuple[int, int],
+        first_column: int,
+        found: Neighbours,
+    ) -> None:
+        """As `PackedColumns.search`."""
+        for start in range(*between, _ROWS_PER_BLOCK):
+            block = rows.values[start : min(start + _ROWS_PER_BLOCK, between[1])]
             _reduce(
-                products,
+                block.astype(np.float32) @ self._columns,
                 start,
+                first_column,
                 rows.squared_norms,
                 self._descriptors.squared_norms,
-                found.nearest,
-                found.squared,
-                found.second_squared,
-                found.nearest_row,
-                columns_squared,
+                found.found,
             )
-        return found
 
     def find_matches(
         self,
         rows: MeasuredDescriptors,
-        geometry_a: Codes,
-        geometry_b: Codes,
+        between: tuple[int, int],
+        first_column: int,
+        found: Neighbours,
+        geometry: tuple[Codes, Codes],
         max_squared_ratio: float,
     ) -> Matches:
         """As `PackedColumns.find_matches`."""
-        found = self.find_neighbours(rows)
+        self.search(rows, between, first_column, found)
+        end_row = between[1]
         return select_matches(
-            found.nearest,
-            found.squared,
-            found.second_squared,
+            found.nearest[:end_row],
+            found.squared[:end_row],
+            found.second_squared[:end_row],
             found.nearest_row,
-            geometry_a,
-            geometry_b,
+            *geometry,
             max_squared_ratio,
         )
 
@@ -83,26 +84,24 @@ class PortableColumns:
 @compile_on_first_call
 def _reduce(
     products: NDArray[np.float32],
-    start: int,
+    first_row: int,
+    first_column: int,
     row_norms: Integers,
     column_norms: Integers,
-    nearest: Integers,
-    squared: Integers,
-    second_squared: Integers,
-    nearest_row: Integers,
-    columns_squared: Integers,
+    found: Found,
 ) -> None:
-    """Bring the neighbours up to date with the products of the rows from `start`."""
-    for block_row in range(len(products)):
-        i = start + block_row
-        best, second = np.iinfo(np.int32).max, np.iinfo(np.int32).max
-        best_column = 0
+    """Bring the neighbours up to date with the products of some rows and all of the columns."""
+    nearest, squared, second_squared, nearest_row, columns_squared = split(found, len(row_norms))
+    for block_row in range(products.shape[0]):
+        i = first_row + block_row
+        best, second, best_column = squared[i], second_squared[i], nearest[i]
         for j in range(products.shape[1]):
+            column = first_column + j
             distance = row_norms[i] + column_norms[j] - 2 * np.int32(products[block_row, j])
             if distance < second:
                 second = max(best, distance)
                 if distance < best:
-                    best, best_column = distance, j
-            if distance < columns_squared[j]:
-                columns_squared[j], nearest_row[j] = distance, i
+                    best, best_column = distance, column
+            if distance < columns_squared[column]:
+                columns_squared[column], nearest_row[column] = distance, i
         nearest[i], squared[i], second_squared[i] = best_column, best, second

@@ -5,33 +5,44 @@ without rejecting early. Before the cleaning, wrong labels would put photographs
 two classes. `curation.calibration` draws conclusions when the manifests are written.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.calibration import (
+    CalibrationSettings,
     ControlImage,
     ControlPair,
     calibrate,
+    choose_control_images,
     choose_control_pairs,
 )
-from curation.verification import CascadeSettings, verify_pair
-from manifests.arrow_schemas import CONTROLS, VERDICTS
+from curation.cascade import CascadeSettings
+from manifests.arrow_schemas import CONTROLS
+from manifests.id_arrays import encode_ids, list_ids, unpack_ids
 from manifests.manifest_json import CalibrationResult
-from manifests.parquet_io import read_table, write_rows
+from manifests.parquet_io import read_table, write_table
 from manifests.rows import PairVerdict
 from pipelines.in_flight import InFlight
-from pipelines.markers import output_digests
-from pipelines.pair_verification import evidence
+from pipelines.markers import digest_outputs, output_digests
+from pipelines.pair_verification import PairJudge, judge_by_features
 from pipelines.run_folder import table_parts
-from pipelines.run_tables import open_features, open_images
+from pipelines.run_tables import digest_of, digest_tables, open_features, open_images
 from pipelines.settings import VerifySettings
 from pipelines.stages.clean import Clean
-from pipelines.stages.describe import Describe
 from pipelines.stages.ingest import Join
 from pipelines.units import Counts, Unit, make_unit
+from pipelines.verdict_columns import open_kept_images
 
 _PAIRS_PER_UNIT = 1000
+_PAIRS_PER_STEP = 50
+"""After so many, progress is noted."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +53,23 @@ class Calibrate:
     settings: VerifySettings
     timeout_seconds: float
 
+    judge: PairJudge = judge_by_features
+    """What answers for a pair."""
+
     name: ClassVar[str] = "clean.calibrate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
         """As many units as there are thousands of control pairs; none without any."""
         num_units = -(-len(self._choose_pairs()) // _PAIRS_PER_UNIT)
-        inputs = {
-            path: digest
-            for stage in (Join, Describe, Clean)
-            for path, digest in output_digests(self.run_dir, stage.name).items()
-        }
+        tables = digest_tables(self.run_dir, ("images", "features"))
+        inputs = tables | {"verdicts": digest_outputs(self.run_dir, Clean.name)}
         return [
             make_unit(
                 self,
                 f"part-{number:03d}",
-                spec={"number": number},
+                spec={"number": number, "tables": tables},
                 outputs=[f"controls/part-{number:03d}.parquet"],
                 inputs=inputs,
                 settings={
@@ -74,37 +85,57 @@ class Calibrate:
         start = int(str(unit.spec["number"])) * _PAIRS_PER_UNIT
         pairs = self._choose_pairs()[start : start + _PAIRS_PER_UNIT]
         in_flight.expect(len(pairs))
-        rows = []
-        for a, b in pairs:
-            rows.append(self._verify(a, b))
-            in_flight.advance()
-        write_rows(self.run_dir / unit.outputs[0], CONTROLS, rows)
-        accepted = sum(row["verdict"] != PairVerdict.REJECTED for row in rows)
-        return {"control_pairs": len(rows), "accepted": accepted}
+        found = [CONTROLS.schema.empty_table()]
+        for first in range(0, len(pairs), _PAIRS_PER_STEP):
+            some = pairs[first : first + _PAIRS_PER_STEP]
+            found.append(self._verify(unit, some))
+            for _ in some:
+                in_flight.advance()
+        controls = pa.concat_tables(found).combine_chunks()
+        write_table(self.run_dir / unit.outputs[0], CONTROLS, controls)
+        accepted = pc.sum(pc.not_equal(controls["verdict"], PairVerdict.REJECTED.value)).as_py()
+        return {"control_pairs": len(controls), "accepted": accepted or 0}
 
     def _choose_pairs(self) -> list[tuple[ControlImage, ControlImage]]:
-        verdicts = read_table(
-            table_parts(self.run_dir, Clean.name), VERDICTS, ["image_id", "kept"]
-        ).to_pandas()
-        kept = set(verdicts.loc[verdicts["kept"], "image_id"])
-        frame = open_images(self.run_dir).frame
-        columns = zip(frame["image_id"], frame["landmark_id"], frame["sha256"], strict=True)
-        images = [ControlImage(i, int(c), s) for i, c, s in columns if i in kept]
-        return choose_control_pairs(images, self.settings.calibration)
+        digests = (
+            digest_outputs(self.run_dir, Join.name),
+            digest_outputs(self.run_dir, Clean.name),
+        )
+        return _choose_pairs(self.run_dir, self.settings.calibration, digests)
 
-    def _verify(self, a: ControlImage, b: ControlImage) -> dict[str, Any]:
-        features = open_features(self.run_dir)
+    def _verify(self, unit: Unit, pairs: Sequence[tuple[ControlImage, ControlImage]]) -> pa.Table:
+        features = open_features(self.run_dir, digest_of(self.run_dir, unit, "features"))
         settings = self.settings.model_copy(update={"cascade": CascadeSettings(mode="exact")})
-        features_a, features_b = features.load(a.image_id), features.load(b.image_id)
-        return {
-            "image_id_a": a.image_id,
-            "landmark_id_a": a.landmark_id,
-            "image_id_b": b.image_id,
-            "landmark_id_b": b.landmark_id,
-            "num_features_a": len(features_a),
-            "num_features_b": len(features_b),
-            **evidence(verify_pair(features_a, features_b, settings)),
+        ids_a = encode_ids([a.image_id for a, _ in pairs])
+        ids_b = encode_ids([b.image_id for _, b in pairs])
+        found = self.judge(features, ids_a, ids_b, settings)
+        columns = {
+            "image_id_a": unpack_ids(ids_a),
+            "landmark_id_a": [a.landmark_id for a, _ in pairs],
+            "image_id_b": unpack_ids(ids_b),
+            "landmark_id_b": [b.landmark_id for _, b in pairs],
+            "num_features_a": features.count_features(ids_a),
+            "num_features_b": features.count_features(ids_b),
+            **{name: found[name] for name in found.column_names},
         }
+        return pa.table(columns, schema=CONTROLS.schema)
+
+
+@lru_cache(maxsize=1)
+def _choose_pairs(
+    run_dir: Path, settings: CalibrationSettings, digests: tuple[str, str]
+) -> list[tuple[ControlImage, ControlImage]]:
+    images, kept = open_images(run_dir, digests[0]), open_kept_images(run_dir, digests[1])
+
+    def describe(place: int) -> ControlImage:
+        landmark_id = int(kept.landmark_ids[place])
+        own = images.rows_of_class(landmark_id)
+        row = own.start + int(np.searchsorted(images.image_ids[own], kept.image_ids[place]))
+        sha256 = images.digests[row].tobytes().hex()
+        return ControlImage(kept.image_ids[place].decode(), landmark_id, sha256)
+
+    chosen = choose_control_images(list_ids(kept.image_ids), describe, settings)
+    return choose_control_pairs(chosen, settings)
 
 
 def read_controls(run_dir: Path) -> list[ControlPair]:

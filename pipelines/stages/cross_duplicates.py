@@ -1,13 +1,16 @@
 """Stage 5, fourth step: photographs of the clean split that stand in two classes."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curation.cross_duplicates import (
@@ -19,12 +22,14 @@ from curation.cross_duplicates import (
 )
 from curation.cross_neighbours import find_cross_class_neighbours
 from curation.hamming_index import HammingIndex, parse_hashes
-from manifests.arrow_schemas import CROSS_DUPLICATES, IMAGES, VERDICTS
+from manifests.arrow_schemas import CROSS_DUPLICATES, IMAGES
+from manifests.feature_store import FeatureStore
+from manifests.id_arrays import encode_ids, list_ids, pack_ids
 from manifests.parquet_io import read_table, write_rows
-from manifests.rows import DuplicateKind
+from manifests.rows import DuplicateKind, ImageStatus, PairVerdict
 from pipelines.in_flight import InFlight
-from pipelines.markers import output_digests
-from pipelines.pair_verification import Evidence, evidence, same_bytes, verify_many
+from pipelines.markers import digest_outputs
+from pipelines.pair_verification import Evidence, PairJudge, judge_by_features, same_bytes
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import open_descriptors, open_features
 from pipelines.settings import DuplicateStageSettings, VerifySettings
@@ -33,8 +38,11 @@ from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed
 from pipelines.stages.ingest import Join
 from pipelines.units import Counts, Unit, make_unit
+from pipelines.verdict_columns import open_kept_images
 
 _IMAGES_PER_UNIT = 20_000
+_PAIRS_PER_STEP = 256
+"""After so many, progress is noted; an image with more pairs is prepared for matching again."""
 _EVIDENCE = ("num_tentative", "num_inliers", "verdict", "reason")
 
 _Row = dict[str, Any]
@@ -49,8 +57,11 @@ class FindCrossDuplicates:
     verify: VerifySettings
     timeout_seconds: float
 
+    judge: PairJudge = judge_by_features
+    """What answers for a pair."""
+
     name: ClassVar[str] = "clean.duplicates"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -60,12 +71,8 @@ class FindCrossDuplicates:
         names = [Join.name, Describe.name, Clean.name]
         if self.settings.num_neighbours:
             names.append(Embed.name)
-        inputs = {
-            path: digest
-            for name in names
-            for path, digest in output_digests(self.run_dir, name).items()
-        }
-        num_images = len(open_clean_images(self.run_dir))
+        inputs = {name: digest_outputs(self.run_dir, name) for name in names}
+        num_images = len(open_kept_images(self.run_dir))
         return [
             make_unit(
                 self,
@@ -85,13 +92,14 @@ class FindCrossDuplicates:
         """Write one row per pair that is one photograph or shows one surface."""
         first, last = int(str(unit.spec["first"])), int(str(unit.spec["last"]))
         images = open_clean_images(self.run_dir)
-        exact = [pair for pair in find_exact_pairs(images) if first <= pair[0] < last]
+        exact = _take_range(_open_exact_pairs(self.run_dir, _state(self.run_dir)), first, last)
         proposed = sorted({*self._propose_alike(first, last), *self._propose_near(first, last)})
         in_flight.expect(len(proposed))
-        rows = [self._describe_exact(images, pair) for pair in exact]
-        for pair, found in self._verify(images, proposed):
+        features = open_features(self.run_dir)
+        rows = [_describe_exact(images, features, pair) for pair in exact]
+        for pair, found in self._verify(images, features, proposed):
             num_bits = images.count_hash_bits(*pair)
-            kind = name_kind(found["verdict"], num_bits, self.settings)
+            kind = name_kind(PairVerdict(found["verdict"]), num_bits, self.settings)
             if kind is not None:
                 rows.append(_describe_pair(images, pair, kind, found))
             in_flight.advance()
@@ -127,22 +135,26 @@ class FindCrossDuplicates:
                 yield pair
 
     def _verify(
-        self, images: ImageColumns, pairs: Iterable[Pair]
+        self, images: ImageColumns, features: FeatureStore, pairs: Sequence[Pair]
     ) -> Iterator[tuple[Pair, Evidence]]:
-        """Image by image, each prepared for matching once."""
-        features = open_features(self.run_dir)
-        others: defaultdict[int, list[int]] = defaultdict(list)
-        for i, j in pairs:
-            others[i].append(j)
-        for i, partners in others.items():
-            candidates = (features.load(images.image_ids[j]) for j in partners)
-            answers = verify_many(features.load(images.image_ids[i]), candidates, self.verify)
-            for j, found in zip(partners, answers, strict=True):
-                yield (i, j), evidence(found)
+        for first in range(0, len(pairs), _PAIRS_PER_STEP):
+            some = pairs[first : first + _PAIRS_PER_STEP]
+            ids_a, ids_b = (
+                encode_ids([images.image_ids[place] for place in places])
+                for places in zip(*some, strict=True)
+            )
+            found = self.judge(features, ids_a, ids_b, self.verify)
+            yield from zip(some, found.to_pylist(), strict=True)
 
-    def _describe_exact(self, images: ImageColumns, pair: Pair) -> _Row:
-        num_features = open_features(self.run_dir).num_features(images.image_ids[pair[0]])
-        return _describe_pair(images, pair, DuplicateKind.EXACT, same_bytes(num_features))
+
+def _take_range(pairs: Sequence[Pair], first: int, last: int) -> Sequence[Pair]:
+    """Of ascending pairs those whose first image lies in a range."""
+    return pairs[bisect_left(pairs, (first,)) : bisect_left(pairs, (last,))]
+
+
+def _describe_exact(images: ImageColumns, features: FeatureStore, pair: Pair) -> _Row:
+    num_features = features.num_features(images.image_ids[pair[0]])
+    return _describe_pair(images, pair, DuplicateKind.EXACT, same_bytes(num_features))
 
 
 def _describe_pair(images: ImageColumns, pair: Pair, kind: DuplicateKind, found: Evidence) -> _Row:
@@ -163,25 +175,29 @@ def open_clean_images(run_dir: Path) -> ImageColumns:
     return _open_clean_images(run_dir, _state(run_dir))
 
 
-def _state(run_dir: Path) -> tuple[tuple[str, str], ...]:
-    return tuple(output_digests(run_dir, Clean.name).items())
+def _state(run_dir: Path) -> tuple[str, str]:
+    return digest_outputs(run_dir, Join.name), digest_outputs(run_dir, Clean.name)
 
 
 @lru_cache(maxsize=1)
-def _open_clean_images(run_dir: Path, _: object) -> ImageColumns:
-    verdicts = read_table(table_parts(run_dir, Clean.name), VERDICTS, ["image_id", "kept"])
-    kept = verdicts.to_pandas().query("kept")["image_id"]
-    columns = ["image_id", "landmark_id", "sha256", "phash", "status"]
-    images = read_table(table_parts(run_dir, Join.name), IMAGES, columns).to_pandas()
-    # A second file with the id of a kept image has a status of its own.
-    images = images[(images["status"] == "ok") & images["image_id"].isin(kept)]
-    images = images.sort_values("image_id")
-    return ImageColumns(
-        images["image_id"].tolist(),
-        images["landmark_id"].to_numpy(np.int64),
-        images["sha256"].tolist(),
-        parse_hashes(images["phash"].tolist()),
-    )
+def _open_clean_images(run_dir: Path, digests: tuple[str, str]) -> ImageColumns:
+    kept = open_kept_images(run_dir, digests[1])
+    columns = ["image_id", "sha256", "phash", "status"]
+    sha256, hashes = np.empty(len(kept), "S64"), np.empty(len(kept), np.uint64)
+    for part in table_parts(run_dir, Join.name):
+        images = read_table(part, IMAGES, columns)
+        # A second file with the id of a kept image has a status of its own.
+        images = images.filter(pc.equal(images["status"], ImageStatus.OK.value))
+        places = kept.find(pack_ids(images["image_id"]))
+        images, places = images.filter(pa.array(places >= 0)), places[places >= 0]
+        sha256[places] = pack_ids(images["sha256"])
+        hashes[places] = parse_hashes(images["phash"].to_pylist())
+    return ImageColumns(list_ids(kept.image_ids), kept.landmark_ids, list_ids(sha256), hashes)
+
+
+@lru_cache(maxsize=1)
+def _open_exact_pairs(run_dir: Path, _: object) -> list[Pair]:
+    return find_exact_pairs(open_clean_images(run_dir))
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,11 +68,10 @@ class Describe:
     def _describe_all(
         self, rows: list[dict[str, Any]], in_flight: InFlight
     ) -> Iterator[tuple[str, LocalFeatures | None, str]]:
-        if not rows:
-            return
-        with open_shard(self.source.root / rows[0]["shard"]) as reader:
-            for row in rows:
-                yield self._describe_one(row, reader, in_flight)
+        for shard, members in groupby(rows, key=itemgetter("shard")):
+            with open_shard(self.source.root / shard) as reader:
+                for row in members:
+                    yield self._describe_one(row, reader, in_flight)
 
     def _describe_one(
         self, row: dict[str, Any], reader: ShardReader, in_flight: InFlight
@@ -78,8 +79,9 @@ class Describe:
         image_id: str = row["image_id"]
         if image_id in in_flight.crashed:
             return image_id, None, ImageStatus.DECODER_CRASHED
+        # Read before: a disk that stalls is no fault of the image.
+        data = reader.read(row["offset"], row["num_bytes"])
         with in_flight.item(image_id, self.item_timeout_seconds):
-            data = reader.read(row["offset"], row["num_bytes"])
             features = extract_sift(decode_image(data).pixels, self.settings)
         status = ImageStatus.OK if len(features) else ImageReason.NO_FEATURES
         return image_id, features, status

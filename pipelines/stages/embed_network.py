@@ -47,6 +47,11 @@ class EmbedByNetwork:
         """See `pipelines.units.LimitedStage`: one process for a GPU."""
         return 1 if self._has_gpu() else None
 
+    @property
+    def wants_gpu(self) -> bool:
+        """See `pipelines.units.GpuStage`: unless the settings say to use the CPU."""
+        return self.settings.device != "cpu"
+
     def plan(self) -> list[Unit]:
         """One unit per part of the table `images`."""
         checkpoint = digest_checkpoint(self.settings)

@@ -1,15 +1,18 @@
 """Stage 8, emit: the published manifests, and a reason for every image that is not in them."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from curation.class_index import choose_val_images, index_classes
-from curation.removal_policies import RemovalPlan, remove_classes
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.removal_policies import RemovalPlan
 from manifests.arrow_schemas import IMAGES, MANIFEST, REMOVED
-from manifests.gldv2_csv import write_train_clean_csv
+from manifests.gldv2_csv import write_train_clean_table
+from manifests.id_arrays import unpack_ids
 from manifests.lineage import CODE_VERSION, digest_file, digest_json
 from manifests.manifest_json import (
     Manifest,
@@ -18,7 +21,7 @@ from manifests.manifest_json import (
     SplitCounts,
     write_manifest,
 )
-from manifests.parquet_io import read_table, write_rows
+from manifests.parquet_io import count_rows, iterate_table, write_pieces
 from manifests.rows import ImageReason
 from pipelines.decision_log import decision_parts
 from pipelines.dropped_copies import (
@@ -28,7 +31,7 @@ from pipelines.dropped_copies import (
     drop_index_copies,
 )
 from pipelines.in_flight import InFlight
-from pipelines.manifest_rows import Cause, Fate, Row, Verdicts, explain_removal, manifest_row
+from pipelines.manifest_rows import Fate, explain_removals, make_manifest
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
 from pipelines.run_removals import (
@@ -37,6 +40,7 @@ from pipelines.run_removals import (
     explain_images,
     plan_run_removals,
 )
+from pipelines.run_tables import read_landmark_names
 from pipelines.settings import EmitSettings, VerifySettings
 from pipelines.stages.calibrate import Calibrate, read_calibration
 from pipelines.stages.clean import Clean
@@ -51,8 +55,10 @@ from pipelines.uncertain_list import (
     write_decisive_pairs,
 )
 from pipelines.units import Counts, Unit, make_unit
+from pipelines.verdict_columns import VerdictColumns, read_verdicts
 
 FOLDER = "manifests"
+_SPLITS = ("train", "val")
 CLEAN, DEOVERLAPPED, REMOVED_ROWS = "gldv2_clean", "rgldv2_clean", "removed"
 """The three tables: the clean split, the clean split without overlap, and what is in neither."""
 DECISIVE_PAIRS = "decisive_pairs.csv"
@@ -101,18 +107,18 @@ class Emit:
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:  # noqa: ARG002  (nothing to decode)
         """Write manifests and removed images shard by shard, `manifest.json` last."""
         plan = plan_run_removals(self.run_dir, self.settings)
-        verdicts = Verdicts.load(self.run_dir)
-        fates = self._choose_fates(plan, verdicts)
+        parts = table_parts(self.run_dir, Join.name)
+        fates = self._choose_fates(plan, read_verdicts(self.run_dir))
         totals = _Totals()
-        for part in table_parts(self.run_dir, Join.name):
-            self._write_shard(part, verdicts, fates, totals)
+        for part in parts:
+            self._write_shard(part, fates, totals)
         for table, fate in fates.items():
-            write_train_clean_csv(self._path(f"{table}/train_clean.csv"), fate.classes)
+            _write_train_clean(self._path(f"{table}/train_clean.csv"), fate)
+        names = read_landmark_names(parts)
         if has_uncertain_pairs(self.run_dir):
-            names = verdicts.landmark_names
             threshold = self.uncertain.clean.settings.min_inliers
             write_decisive_pairs(self._path(DECISIVE_PAIRS), self.run_dir, threshold, names)
-        manifest = self._describe(unit, plan, verdicts, fates, totals)
+        manifest = self._describe(unit, plan, names, fates, totals)
         write_manifest(self._path("manifest.json"), manifest)
         return {
             "kept": manifest.counts.images,
@@ -140,42 +146,39 @@ class Emit:
         decisions = [digest_file(part) for part in decision_parts(self.run_dir)]
         return parents | {"decisions": digest_json(decisions)}
 
-    def _choose_fates(self, plan: RemovalPlan, verdicts: Verdicts) -> dict[str, Fate]:
+    def _choose_fates(self, plan: RemovalPlan, verdicts: VerdictColumns) -> dict[str, Fate]:
         copies = drop_index_copies(self.run_dir, self.settings)
-        copies |= drop_copies(self.run_dir, verdicts.kept_by_class, self.settings)
+        copies |= drop_copies(self.run_dir, verdicts.kept_class_sizes, self.settings)
         classes, images = explain_classes(plan), copies
         if self.settings.removes == "images":
             classes, images = {}, explain_images(plan) | copies
         return {
-            CLEAN: _make_fate(verdicts, {}, copies, self.settings),
-            DEOVERLAPPED: _make_fate(verdicts, classes, images, self.settings),
+            CLEAN: Fate.choose(verdicts, {}, copies, self.settings),
+            DEOVERLAPPED: Fate.choose(verdicts, classes, images, self.settings),
         }
 
-    def _write_shard(
-        self, part: Path, verdicts: Verdicts, fates: Mapping[str, Fate], totals: "_Totals"
-    ) -> None:
-        images = read_table(part, IMAGES).to_pylist()
+    def _write_shard(self, part: Path, fates: Mapping[str, Fate], totals: "_Totals") -> None:
+        """Write what becomes of the images of a shard, some rows at a time."""
         for table, fate in fates.items():
-            rows = [manifest_row(image, verdicts, fate) for image in images if fate.keeps(image)]
-            write_rows(self._path(f"{table}/{part.name}"), MANIFEST, rows)
-            totals.add_kept(table, rows)
+            kept = (make_manifest(rows, fate) for rows in iterate_table(part, IMAGES))
+            path = self._path(f"{table}/{part.name}")
+            write_pieces(path, MANIFEST, totals.watch_kept(table, kept))
         final = fates[DEOVERLAPPED]
-        gone = [
-            explain_removal(image, verdicts, final) for image in images if not final.keeps(image)
-        ]
-        write_rows(self._path(f"{REMOVED_ROWS}/{part.name}"), REMOVED, gone)
-        totals.add_removed(len(images), gone)
+        gone = (explain_removals(rows, final) for rows in iterate_table(part, IMAGES))
+        path = self._path(f"{REMOVED_ROWS}/{part.name}")
+        write_pieces(path, REMOVED, totals.watch_removed(gone))
+        totals.ingested += count_rows(part, IMAGES)
 
     def _describe(
         self,
         unit: Unit,
         plan: RemovalPlan,
-        verdicts: Verdicts,
+        names: Mapping[int, str],
         fates: Mapping[str, Fate],
         totals: "_Totals",
     ) -> Manifest:
         files = [output.removeprefix(f"{FOLDER}/") for output in unit.outputs[:-1]]
-        removals = self._describe_removals(plan, verdicts, fates)
+        removals = self._describe_removals(plan, names, fates)
         of_classes = self.settings.removes == "classes"
         return Manifest(
             counts=totals.count(DEOVERLAPPED),
@@ -203,15 +206,12 @@ class Emit:
         )
 
     def _describe_removals(
-        self, plan: RemovalPlan, verdicts: Verdicts, fates: Mapping[str, Fate]
+        self, plan: RemovalPlan, names: Mapping[int, str], fates: Mapping[str, Fate]
     ) -> tuple[RemovedClass, ...]:
         """The removals, each with the number of images that left for it."""
-        left = fates[DEOVERLAPPED].classes
-        num_gone = {
-            c: len(image_ids) - len(left.get(c, ()))
-            for c, image_ids in fates[CLEAN].classes.items()
-        }
-        return describe_removals(plan, verdicts.landmark_names, num_gone)
+        left = fates[DEOVERLAPPED].class_sizes
+        num_gone = {c: size - left.get(c, 0) for c, size in fates[CLEAN].class_sizes.items()}
+        return describe_removals(plan, names, num_gone)
 
 
 class _Totals:
@@ -220,41 +220,43 @@ class _Totals:
     def __init__(self) -> None:
         self.ingested = 0
         self.removed: dict[str, Counter[str]] = {}
-        self._kept: Counter[tuple[str, str, int]] = Counter()
+        self._kept: Counter[tuple[str, str]] = Counter()
+        self._classes: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
 
-    def add_kept(self, table: str, rows: list[Row]) -> None:
-        self._kept.update((table, row["split"], row["landmark_id"]) for row in rows)
+    def watch_kept(self, table: str, pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Count rows of a manifest on their way."""
+        for rows in pieces:
+            for split in _SPLITS:
+                own = rows["landmark_id"].filter(pc.equal(rows["split"], split))
+                self._kept[table, split] += len(own)
+                self._classes[table, split].update(own.unique().to_pylist())
+            yield rows
 
-    def add_removed(self, num_images: int, rows: list[Row]) -> None:
-        self.ingested += num_images
-        for row in rows:
-            self.removed.setdefault(row["stage"], Counter())[str(row["reason"])] += 1
+    def watch_removed(self, pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Count rows of the table `removed` on their way."""
+        for rows in pieces:
+            counted = rows.group_by(["stage", "reason"]).aggregate([([], "count_all")])
+            for row in counted.to_pylist():
+                by_reason = self.removed.setdefault(row["stage"], Counter())
+                by_reason[row["reason"]] += row["count_all"]
+            yield rows
 
     def count_removed(self, reason: str) -> int:
         return sum(by_reason[str(reason)] for by_reason in self.removed.values())
 
     def count(self, table: str) -> ManifestCounts:
-        splits = {split: self._count(table, (split,)) for split in ("train", "val")}
-        whole = self._count(table, tuple(splits))
+        splits = {split: self._count(table, (split,)) for split in _SPLITS}
+        whole = self._count(table, _SPLITS)
         return ManifestCounts(images=whole.images, classes=whole.classes, splits=splits)
 
     def _count(self, table: str, splits: tuple[str, ...]) -> SplitCounts:
-        cells = {k: n for k, n in self._kept.items() if k[0] == table and k[1] in splits}
-        return SplitCounts(images=sum(cells.values()), classes=len({k[2] for k in cells}))
+        classes = {c for split in splits for c in self._classes[table, split]}
+        num_images = sum(self._kept[table, split] for split in splits)
+        return SplitCounts(images=num_images, classes=len(classes))
 
 
-def _make_fate(
-    verdicts: Verdicts,
-    removed: Mapping[int, Cause],
-    removed_images: Mapping[str, Cause],
-    settings: EmitSettings,
-) -> Fate:
-    left = {
-        c: [image_id for image_id in image_ids if image_id not in removed_images]
-        for c, image_ids in remove_classes(verdicts.kept_by_class, removed.keys()).items()
-    }
-    classes = {c: image_ids for c, image_ids in left.items() if image_ids}
-    val_images: set[str] = set()
-    for image_ids in classes.values():
-        val_images |= choose_val_images(image_ids, settings)
-    return Fate(classes, index_classes(classes), frozenset(val_images), removed, removed_images)
+def _write_train_clean(path: Path, fate: Fate) -> None:
+    image_ids = unpack_ids(fate.verdicts.image_ids[fate.kept])
+    landmark_ids = fate.verdicts.landmark_ids[fate.kept]
+    columns = {"image_id": image_ids, "landmark_id": landmark_ids}
+    write_train_clean_table(path, pa.table(columns))

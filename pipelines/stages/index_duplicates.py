@@ -63,7 +63,7 @@ class FindIndexDuplicates:
     timeout_seconds: float
 
     name: ClassVar[str] = "clean.index_duplicates"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:

@@ -1,9 +1,7 @@
 """Stage 6, overlap: which images of the clean split may show a landmark of an evaluation set."""
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,24 +10,25 @@ from numpy.typing import NDArray
 
 from curation.images import Box, ImageError, decode_image
 from curation.named_candidates import propose_name_candidates, propose_text_candidates
-from curation.neighbours import find_neighbours
+from curation.neighbours import DEFAULT_MAX_BYTES, NearestInStream
 from curation.overlap import Candidate, ProbeMatch, ProbeName, select_visual_candidates
 from curation.sift import extract_sift
-from curation.train_split import ImageVerdict
-from manifests.arrow_schemas import CANDIDATES, VERDICTS
+from manifests.arrow_schemas import CANDIDATES
 from manifests.class_aliases import read_class_aliases
 from manifests.evaluation_sets import EvaluationQuery, GroundTruthError
+from manifests.feature_store import BYTES_PER_FEATURE
 from manifests.features import LocalFeatures
+from manifests.id_arrays import list_ids
 from manifests.lineage import digest_bytes, digest_file
-from manifests.parquet_io import read_table, write_rows
-from manifests.rows import ImageReason
+from manifests.parquet_io import write_rows
+from pipelines.candidate_features import open_candidate_features
+from pipelines.clean_split import read_best_verdicts, stream_clean_descriptors
 from pipelines.embedders import describe_embedder, open_embedder
 from pipelines.evaluation_sets import StoredImage, locate_image, read_evaluation_set
 from pipelines.in_flight import InFlight
-from pipelines.markers import output_digests
-from pipelines.pair_verification import evidence, verify_many
-from pipelines.run_folder import table_parts
-from pipelines.run_tables import open_descriptors, open_features, open_images
+from pipelines.markers import digest_outputs
+from pipelines.pair_verification import Evidence, evidence, verify_many
+from pipelines.run_tables import open_features, open_images
 from pipelines.settings import (
     DescribeSettings,
     EmbedSettings,
@@ -42,13 +41,16 @@ from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed
 from pipelines.stages.ingest import Join
 from pipelines.units import Counts, JsonValue, Unit, make_unit
+from pipelines.verdict_columns import open_kept_images
 
-_SEARCH_CHUNK = 65_536
-"""Descriptors searched at a time: a million at once would not fit beside the other workers."""
+_BYTES_PER_SIMILARITY = 40
+_MAX_UNITS_OF_A_SET = 1000
+"""A set of more queries than these units hold has larger ones: each unit reads all descriptors of
+the clean split once, and a million distractors must not make 200,000 units."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Probe:
+class Probe:
     """One view of a query: an `EmbeddingInput` with everything that an embedder may ask for."""
 
     image_id: str
@@ -56,9 +58,11 @@ class _Probe:
     features: LocalFeatures
 
     def load_features(self) -> LocalFeatures:
+        """The local features."""
         return self.features
 
     def load_image(self) -> NDArray[np.uint8]:
+        """The pixels."""
         return self.pixels
 
 
@@ -73,9 +77,13 @@ class Overlap:
     describe: DescribeSettings
     embed: EmbedSettings
     timeout_seconds: float
+    search_bytes: int = DEFAULT_MAX_BYTES
+    """What a search for neighbours may set aside; it changes no answer."""
+    source_root: Path | None = None
+    """Folder that the names of shards count from; without it the stored features are compared."""
 
     name: ClassVar[str] = "overlap"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 6
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -113,9 +121,8 @@ class Overlap:
 
     def _inputs(self, stages: Iterable[type]) -> dict[str, str]:
         return {
-            path: digest
+            stage.name: digest_outputs(self.run_dir, stage.name)  # type: ignore[attr-defined]
             for stage in stages
-            for path, digest in output_digests(self.run_dir, stage.name).items()  # type: ignore[attr-defined]
         }
 
     def _plan_queries(self, evaluation_set: EvaluationSetSettings) -> list[Unit]:
@@ -127,7 +134,7 @@ class Overlap:
             "verify": self.verify.dump_decisive_of_pair(),
             "describe": self.describe.model_dump(mode="json"),
         }
-        size = self.settings.queries_per_unit
+        size = max(self.settings.queries_per_unit, -(-len(queries) // _MAX_UNITS_OF_A_SET))
         units = []
         for number, start in enumerate(range(0, len(queries), size)):
             chunk = queries[start : start + size]
@@ -150,7 +157,7 @@ class Overlap:
         return units
 
     def _candidates_by_name(self, unit: Unit) -> list[Candidate]:
-        verdicts = [ImageVerdict(**row) for row in _read_verdicts(self.run_dir)]
+        verdicts = read_best_verdicts(self.run_dir)
         terms: dict[str, list[str]] = unit.spec["terms"]  # type: ignore[assignment]
         wanted: dict[str, list[str]] = unit.spec["names"]  # type: ignore[assignment]
         names = open_images(self.run_dir).landmark_names
@@ -173,6 +180,7 @@ class Overlap:
         evaluation_set = by_name[str(unit.spec["eval_set"])]
         wanted: Sequence[Mapping[str, Any]] = unit.spec["queries"]  # type: ignore[assignment]
         matches: list[ProbeMatch] = []
+        waiting: list[_Wanted] = []
         in_flight.expect(len(wanted))
         for query in map(_make_query, wanted):
             image = locate_image(evaluation_set, query.image_name)
@@ -181,17 +189,26 @@ class Overlap:
                 raise GroundTruthError(
                     f"{image.path}: {in_flight.crashed[query.query_id]}; replace the image"
                 )
+            data = image.read()  # before: a disk that stalls is no fault of the image
             with in_flight.item(query.query_id):
-                probes = self._describe_probes(image, query)
-            matches += self._match_probes(evaluation_set.name, query.query_id, probes)
+                probes = self.describe_probes(image, query, data)
+                waiting += (self._prepare(query.query_id, *probe) for probe in probes.items())
+            if sum(w.num_bytes for w in waiting) > self.search_bytes:
+                matches += self._match_probes(evaluation_set.name, waiting)
+                waiting = []
+        matches += self._match_probes(evaluation_set.name, waiting)
         return select_visual_candidates(
             matches, open_images(self.run_dir).landmark_names, self.settings
         )
 
-    def _describe_probes(
-        self, image: StoredImage, query: EvaluationQuery
-    ) -> dict[ProbeName, _Probe]:
-        data = image.read()
+    def describe_probes(
+        self, image: StoredImage, query: EvaluationQuery, data: bytes
+    ) -> dict[ProbeName, Probe]:
+        """The views of a query, decoded and described.
+
+        Raises:
+            GroundTruthError: the image cannot be read, or its box lies outside.
+        """
         boxes: dict[ProbeName, Box | None] = {} if query.box is None else {"crop": query.box}
         boxes["whole"] = None
         try:
@@ -206,55 +223,109 @@ class Overlap:
         except ValueError as error:  # the box lies outside
             raise GroundTruthError(f"{image.path}: query {query.query_id}: {error}") from error
 
-    def _describe_probe(self, query_id: str, pixels: NDArray[np.uint8]) -> _Probe:
-        return _Probe(query_id, pixels, extract_sift(pixels, self.describe))
+    def _describe_probe(self, query_id: str, pixels: NDArray[np.uint8]) -> Probe:
+        return Probe(query_id, pixels, extract_sift(pixels, self.describe))
 
-    def _match_probes(
-        self, eval_set: str, query_id: str, probes: dict[ProbeName, _Probe]
-    ) -> list[ProbeMatch]:
-        clean = _clean_images(self.run_dir)
-        features = open_features(self.run_dir)
+    def embed_probe(self, probe: Probe) -> NDArray[np.floating] | None:
+        """The global descriptor of a probe, float (d,); None if it has none."""
+        (descriptor,) = open_embedder(self.run_dir, self.embed).embed([probe])
+        return descriptor
+
+    def compare(
+        self,
+        query_id: str,  # noqa: ARG002  (for those who know the answer)
+        query: LocalFeatures,
+        image_ids: Sequence[str],
+    ) -> Iterator[Evidence]:
+        """What the verifier says of a probe of a query and each of some training images."""
         settings = self.verify.model_copy(update={"min_inliers": self.settings.min_inliers})
-        matches = []
-        for probe, described in probes.items():
-            query_features = described.features
-            nearest = self._find_nearest(described)
-            images = (features.load(clean.image_ids[position]) for position, _ in nearest)
-            answers = verify_many(query_features, images, settings)
-            for (position, similarity), found in zip(nearest, answers, strict=True):
-                image_id = clean.image_ids[position]
-                columns = evidence(found)
+        # Candidates are ranked by their inliers.
+        settings = settings.count_all_inliers()
+        counts: list[int] = []
+        found = verify_many(query, self._load_images(image_ids, counts), settings)
+        for number, answer in enumerate(found):
+            yield evidence(answer) | {"num_features_image": counts[number]}
+
+    def _load_images(self, image_ids: Sequence[str], counts: list[int]) -> Iterator[LocalFeatures]:
+        """The features of training images; how many there are is appended to `counts`."""
+        fine = self.settings.describe
+        if fine is None or self.source_root is None:
+            stored = open_features(self.run_dir)
+            images: Iterator[LocalFeatures] = (stored.load(image_id) for image_id in image_ids)
+        else:
+            again = open_candidate_features(self.run_dir, self.source_root, fine)
+            images = again.describe(image_ids)
+        for features in images:
+            counts.append(len(features))
+            yield features
+
+    def _prepare(self, query_id: str, name: ProbeName, probe: Probe) -> "_Wanted":
+        fine = self.settings.describe
+        features = probe.features
+        if fine is not None and self.source_root is not None:
+            features = extract_sift(probe.pixels, fine)
+        return _Wanted(query_id, name, features, self.embed_probe(probe))
+
+    def _match_probes(self, eval_set: str, probes: Sequence["_Wanted"]) -> Iterator[ProbeMatch]:
+        """Search for all probes at once, then verify one by one."""
+        clean = open_kept_images(self.run_dir)
+        features = open_features(self.run_dir)
+        for probe, nearest in zip(probes, self._find_nearest(probes), strict=True):
+            places = [position for position, _ in nearest]
+            image_ids = list_ids(clean.image_ids[places])
+            answers = self.compare(probe.query_id, probe.features, image_ids)
+            rows = zip(
+                image_ids, clean.landmark_ids[places].tolist(), nearest, answers, strict=True
+            )
+            for image_id, landmark_id, (_, similarity), found in rows:
+                columns = {"num_features_image": features.num_features(image_id)} | dict(found)
                 transform = columns.pop("transform")
-                match = ProbeMatch(
+                yield ProbeMatch(
                     eval_set=eval_set,
-                    query_id=query_id,
-                    probe=probe,
+                    query_id=probe.query_id,
+                    probe=probe.name,
                     image_id=image_id,
-                    landmark_id=clean.landmark_ids[position],
+                    landmark_id=landmark_id,
                     similarity=similarity,
-                    num_features_query=len(query_features),
-                    num_features_image=features.num_features(image_id),
+                    num_features_query=len(probe.features),
                     transform=None if transform is None else tuple(transform),
                     **columns,
                 )
-                matches.append(match)
-        return matches
 
-    def _find_nearest(self, probe: _Probe) -> list[tuple[int, float]]:
-        """Positions in the clean split and similarities, nearest first, ties by position."""
-        (descriptor,) = open_embedder(self.run_dir, self.embed).embed([probe])
-        if descriptor is None:
-            return []
-        clean = _clean_images(self.run_dir)
-        descriptors = open_descriptors(self.run_dir)
-        found: list[tuple[float, int]] = []
-        for start in range(0, len(clean.image_ids), _SEARCH_CHUNK):
-            chunk = descriptors.load(clean.image_ids[start : start + _SEARCH_CHUNK])
-            positions, similarities = find_neighbours(descriptor[None], chunk, self.settings.top_k)
-            pairs = zip(similarities[0].tolist(), positions[0].tolist(), strict=True)
-            found += [(-similarity, start + position) for similarity, position in pairs]
-        nearest = heapq.nsmallest(self.settings.top_k, found)
-        return [(position, -negative) for negative, position in nearest]
+    def _find_nearest(self, probes: Sequence["_Wanted"]) -> list[list[tuple[int, float]]]:
+        """Of each probe, positions in the clean split and similarities; nearest first.
+
+        Ties go by position. The descriptors are read once, in the order in which they lie in the
+        files, for all probes together.
+        """
+        described = [n for n, probe in enumerate(probes) if probe.descriptor is not None]
+        nearest: list[list[tuple[int, float]]] = [[] for _ in probes]
+        if not described:
+            return nearest
+        queries = np.stack([probes[n].descriptor for n in described])  # type: ignore[misc]
+        search = NearestInStream(queries.astype(np.float32), self.settings.top_k)
+        max_rows = max(1, self.search_bytes // (_BYTES_PER_SIMILARITY * len(queries)))
+        for positions, descriptors in stream_clean_descriptors(self.run_dir, max_rows):
+            search.add(positions, descriptors)
+        rows, similarities = search.list_nearest()
+        for n, own, values in zip(described, rows.tolist(), similarities.tolist(), strict=True):
+            nearest[n] = list(zip(own, values, strict=True))
+        return nearest
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """What is kept of a probe until its neighbours are looked for."""
+
+    query_id: str
+    name: ProbeName
+    features: LocalFeatures
+    descriptor: NDArray[np.floating] | None
+
+    @property
+    def num_bytes(self) -> int:
+        num_dimensions = 0 if self.descriptor is None else len(self.descriptor)
+        return len(self.features) * BYTES_PER_FEATURE + 8 * num_dimensions
 
 
 def _describe_query(query: EvaluationQuery) -> dict[str, JsonValue]:
@@ -267,30 +338,3 @@ def _make_query(spec: Mapping[str, Any]) -> EvaluationQuery:
     return EvaluationQuery(
         spec["query_id"], spec["image_name"], None if box is None else tuple(box)
     )
-
-
-@dataclass(frozen=True)
-class _CleanImages:
-    """The images that the cleaning kept and that can be compared, by image id."""
-
-    image_ids: list[str]
-    landmark_ids: list[int]
-
-
-def _clean_images(run_dir: Path) -> _CleanImages:
-    return _load_clean_images(run_dir, tuple(output_digests(run_dir, Clean.name).items()))
-
-
-@lru_cache(maxsize=1)
-def _load_clean_images(run_dir: Path, _: object) -> _CleanImages:
-    columns = ["image_id", "landmark_id", "kept"]
-    verdicts = read_table(table_parts(run_dir, Clean.name), VERDICTS, columns).to_pandas()
-    descriptors = open_descriptors(run_dir)
-    kept = verdicts[verdicts["kept"]].sort_values("image_id")
-    kept = kept[kept["image_id"].map(descriptors.has).astype(bool)]
-    return _CleanImages(kept["image_id"].tolist(), kept["landmark_id"].tolist())
-
-
-def _read_verdicts(run_dir: Path) -> list[dict[str, Any]]:
-    rows = read_table(table_parts(run_dir, Clean.name), VERDICTS).to_pylist()
-    return [row | {"reason": ImageReason(row["reason"])} for row in rows]

@@ -5,24 +5,26 @@ Units follow those of the cleaning, so that every class is there as a whole.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.class_trials import ClassTrial, UncertainPair
+from curation.degree_trials import DegreeTrial
+from curation.train_split import ClassImage
 from curation.uncertain_pairs import UncertainBand, find_band
-from manifests.arrow_schemas import MATCHES, UNCERTAIN_PAIRS
-from manifests.parquet_io import read_table, write_rows
-from manifests.rows import PairVerdict
+from manifests.arrow_schemas import UNCERTAIN_PAIRS
+from manifests.parquet_io import write_table
+from pipelines.class_matches import ClassMatches, JudgedClass, is_accepted
 from pipelines.in_flight import InFlight
 from pipelines.markers import output_digests
+from pipelines.run_tables import digest_of, open_features, open_images
 from pipelines.settings import VerifySettings
 from pipelines.stages.calibrate import read_calibration, read_controls
-from pipelines.stages.clean import Clean, class_files, class_images, find_copies
-from pipelines.stages.describe import Describe
-from pipelines.stages.ingest import Join
+from pipelines.stages.clean import Clean
 from pipelines.stages.verify import Verify
 from pipelines.units import Counts, Unit, make_unit
 
@@ -31,7 +33,7 @@ _COLUMNS = (
     "verdict", "reason",
 )  # fmt: skip
 
-_Row = dict[str, Any]
+_DECIDES = ("decides_a", "decides_b")
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,13 @@ class ListUncertain:
             return []
         band = asdict(self.find_band())
         matches = output_digests(self.run_dir, Verify.name)
-        others = {
-            path: digest
-            for stage in (Join, Describe)
-            for path, digest in output_digests(self.run_dir, stage.name).items()
-        }
         return [
             make_unit(
                 self,
                 unit.unit_id,
                 spec={**unit.spec, "band": band},
                 outputs=[f"uncertain_pairs/{unit.unit_id}.parquet"],
-                inputs=others | {part: matches[part] for part in _parts_of(unit)},
+                inputs=_tables_of(unit) | {part: matches[part] for part in _parts_of(unit)},
                 settings=self.clean.settings.model_dump(mode="json"),
             )
             for unit in self.clean.plan()
@@ -74,19 +71,28 @@ class ListUncertain:
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
         """Write one row per uncertain pair of the unit's classes."""
         band = UncertainBand(**unit.spec["band"])  # type: ignore[arg-type]
-        parts = [self.run_dir / part for part in _parts_of(unit)]
-        frame = read_table(parts, MATCHES, _COLUMNS).to_pandas()
-        by_class = dict(iter(frame.groupby("landmark_id")))
         classes: Sequence[int] = unit.spec["classes"]  # type: ignore[assignment]
+        images = open_images(self.run_dir, digest_of(self.run_dir, unit, "images"))
+        features = open_features(self.run_dir, digest_of(self.run_dir, unit, "features"))
+
+        def choose(rows: pa.Table) -> pa.ChunkedArray:
+            return pc.or_(is_accepted(rows), band.choose(rows["num_inliers"], rows["reason"]))
+
+        paths = [self.run_dir / part for part in _parts_of(unit)]
+        matches = ClassMatches(paths, _COLUMNS, classes, choose)
         in_flight.expect(len(classes))
-        rows: list[_Row] = []
+        found = [UNCERTAIN_PAIRS.schema.empty_table()]
         for landmark_id in classes:
-            if landmark_id in by_class:
-                rows += self._list_class(landmark_id, by_class[landmark_id], band)
+            rows = matches.of_class(landmark_id)
+            uncertain = rows.filter(band.choose(rows["num_inliers"], rows["reason"]))
+            if len(uncertain):
+                accepted = rows.filter(is_accepted(rows))
+                judged = JudgedClass.open(landmark_id, images, features, accepted)
+                found.append(self._find_stakes(judged, uncertain))
             in_flight.advance()
-        rows.sort(key=partial(rank_by_interest, self._threshold))
-        write_rows(self.run_dir / unit.outputs[0], UNCERTAIN_PAIRS, rows)
-        return {"uncertain_pairs": len(rows), "decisive": sum(map(is_decisive, rows))}
+        table = sort_by_interest(pa.concat_tables(found), self._threshold)
+        write_table(self.run_dir / unit.outputs[0], UNCERTAIN_PAIRS, table)
+        return {"uncertain_pairs": len(table), "decisive": count_decisive(table)}
 
     def find_band(self) -> UncertainBand:
         """The band around the threshold that the cleaning works with."""
@@ -102,55 +108,91 @@ class ListUncertain:
     def _threshold(self) -> int:
         return self.clean.settings.min_inliers
 
-    def _list_class(
-        self, landmark_id: int, matches: pd.DataFrame, band: UncertainBand
-    ) -> list[_Row]:
-        records: list[_Row] = matches.to_dict("records")  # type: ignore[assignment]
-        rows = [row for row in records if band.holds(row["num_inliers"], row["reason"])]
-        pairs = [self._as_pair(row) for row in rows]
-        if not pairs:
-            return []
-        stakes = self._make_trial(landmark_id, matches).find_stakes(pairs)
-        return [row | asdict(stakes[pair]) for row, pair in zip(rows, pairs, strict=True)]
+    def _find_stakes(self, judged: JudgedClass, uncertain: pa.Table) -> pa.Table:
+        """Rows of the table, of the uncertain pairs of a class."""
+        try_pairs = self._count_neighbours if self._by_degree else self._judge_again
+        stakes = try_pairs(judged, uncertain)
+        columns = {name: uncertain[name] for name in uncertain.column_names} | stakes
+        return pa.table(columns, schema=UNCERTAIN_PAIRS.schema)
 
-    def _make_trial(self, landmark_id: int, matches: pd.DataFrame) -> ClassTrial:
-        accepted = matches[matches["verdict"] != PairVerdict.REJECTED]
-        files = class_files(self.run_dir, landmark_id)
-        columns = ("image_id_a", "image_id_b", "num_inliers")
-        return ClassTrial(
-            landmark_id,
-            class_images(self.run_dir, files),
-            zip(*(accepted[name].tolist() for name in columns), strict=True),
-            find_copies(files, accepted),
+    @property
+    def _by_degree(self) -> bool:
+        return self.clean.settings.policy == "degree"
+
+    def _count_neighbours(self, judged: JudgedClass, uncertain: pa.Table) -> dict[str, Any]:
+        counts = judged.num_inliers >= self._threshold
+        places = {image_id: place for place, image_id in enumerate(judged.ids)}
+        trial = DegreeTrial(
+            judged.first[counts],
+            judged.second[counts],
+            [[places[i] for i in group] for group in judged.duplicates.groups],
+            judged.is_described,
+            self.clean.settings,
+        )
+        a, b = judged.locate(uncertain["image_id_a"]), judged.locate(uncertain["image_id_b"])
+        return asdict(trial.find_stakes(a, b, self._counts(uncertain)))
+
+    def _judge_again(self, judged: JudgedClass, uncertain: pa.Table) -> dict[str, Any]:
+        described = zip(judged.ids, judged.is_described.tolist(), strict=True)
+        names = ("image_id_a", "image_id_b", "num_inliers")
+        trial = ClassTrial(
+            judged.landmark_id,
+            [ClassImage(*image) for image in described],
+            zip(*(judged.accepted[name].to_pylist() for name in names), strict=True),
+            judged.duplicates,
             self.clean.settings,
             self._threshold,
         )
+        columns = [*(uncertain[name].to_pylist() for name in names), self._counts(uncertain)]
+        pairs = [
+            UncertainPair(a, b, count, bool(counts))
+            for a, b, count, counts in zip(*columns, strict=True)
+        ]
+        stakes = trial.find_stakes(pairs)
+        found = [asdict(stakes[pair]) for pair in pairs]
+        return {name: [row[name] for row in found] for name in found[0]}
 
-    def _as_pair(self, row: _Row) -> UncertainPair:
-        is_accepted = row["verdict"] != PairVerdict.REJECTED
-        return UncertainPair(
-            row["image_id_a"],
-            row["image_id_b"],
-            row["num_inliers"],
-            is_accepted and row["num_inliers"] >= self._threshold,
-        )
+    def _counts(self, uncertain: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of the pairs the cleaning has counted."""
+        enough = pc.greater_equal(uncertain["num_inliers"], self._threshold)
+        return np.asarray(pc.and_(is_accepted(uncertain), enough).to_numpy(), np.bool_)
 
 
-def rank_by_interest(threshold: int, row: _Row) -> tuple[Any, ...]:
-    """Sort key of rows: those that decide an image's fate first, then the nearest to the threshold.
+def sort_by_interest(uncertain: pa.Table, threshold: int) -> pa.Table:
+    """Those that decide an image's fate first, then the nearest to the threshold.
 
     Args:
+        uncertain: rows of the table `uncertain_pairs`.
         threshold: inliers that the cleaning asks for.
-        row: of the table `uncertain_pairs`.
+
+    Returns:
+        The same rows, in one piece.
     """
-    distance = abs(row["num_inliers"] - threshold)
-    ids = row["landmark_id"], row["image_id_a"], row["image_id_b"]
-    return (not is_decisive(row), distance, *ids)
+    keys = pa.table(
+        {
+            "is_dull": pc.invert(is_decisive(uncertain)),
+            "distance": pc.abs(pc.subtract(uncertain["num_inliers"], threshold)),
+            **{name: uncertain[name] for name in ("landmark_id", "image_id_a", "image_id_b")},
+        }
+    )
+    order = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names])
+    return uncertain.take(order).combine_chunks()
 
 
-def is_decisive(row: _Row) -> bool:
-    """Whether the fate of one of the images of a row hinges on the pair."""
-    return bool(row["decides_a"] or row["decides_b"])
+def is_decisive(uncertain: pa.Table) -> pa.ChunkedArray:
+    """Whether the fate of one of the images of each row hinges on the pair."""
+    decides = (pc.fill_null(uncertain[name], fill_value=False) for name in _DECIDES)
+    return pc.or_(*decides)
+
+
+def count_decisive(uncertain: pa.Table) -> int:
+    """How many of the rows decide an image's fate."""
+    return int(pc.sum(is_decisive(uncertain)).as_py() or 0)
+
+
+def _tables_of(unit: Unit) -> dict[str, str]:
+    tables: dict[str, str] = unit.spec["tables"]  # type: ignore[assignment]
+    return tables
 
 
 def _parts_of(unit: Unit) -> Sequence[str]:

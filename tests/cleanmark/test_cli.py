@@ -157,9 +157,11 @@ def test_single_stages_can_be_run(config_file, own_run):
     shutil.rmtree(own_run.run_dir / "state/clean")
     status, output, _ = _invoke("run", config_file, "--out", own_run.run_dir, "--only", "clean")
     assert status == 0
-    assert output.startswith("clean: 2/2 units done")
-    assert "emit" not in output.splitlines()[0]
-    assert "ingest" not in output.splitlines()[0]
+    engine, first, *_ = output.splitlines()
+    assert engine == "engine: workstation (worker processes: 1)"
+    assert first.startswith("clean: ")
+    assert "\nclean: 2/2 units done" in output
+    assert "ingest" not in output.split("clean.calibrate")[0]
 
 
 def test_manifests_that_are_out_of_date_are_not_shown_as_the_outcome(config_file, own_run):

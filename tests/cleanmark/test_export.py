@@ -7,6 +7,7 @@ import tarfile
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from small_certificates import write_small_certificate
 from small_manifests import IDS, KEPT, write_small_manifests
 from tiny_run import COPY_ID, OVERLAPPING_CLASS, confirm_overlap
 from typer.testing import CliRunner
@@ -15,9 +16,12 @@ from cleanmark.cli import app
 from cleanmark.export import Format, export, open_releases
 from cleanmark.policy import Policy
 from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
+from manifests.certificates.certificate import read_certificate
+from manifests.certificates.verify import verify_certificate
 from manifests.exports.releases import Release
 from manifests.gldv2_csv import write_train_clean_csv
 from manifests.input_error import InputError
+from manifests.lineage import digest_file
 
 LISTED = {47378: ["00000000000000a1", "00000000000000a2"]} | {
     10 + n: [f"{4096 + 16 * n + k:016x}" for k in range(n + 1)] for n in range(1, 6)
@@ -173,13 +177,41 @@ def test_the_extra_is_needed_for_croissant_alone(manifests, tmp_path, monkeypatc
     assert not (tmp_path / "export").exists()
 
 
+def certify(manifests, **changes):
+    training = {
+        "name": "rgldv2_clean",
+        "kind": "manifest",
+        "manifest_sha256": digest_file(manifests / "manifest.json"),
+        "split": "rgldv2_clean",
+    }
+    write_small_certificate(manifests, training=training | changes)
+
+
 def test_what_vouches_for_the_rows_goes_with_them(tmp_path):
     manifests = write_small_manifests(tmp_path / "manifests")
-    (manifests / "certificate.json").write_text("{}")
+    certify(manifests)
     export(manifests, tmp_path / "export")
     copies = tmp_path / "export" / "made_from" / "paper"
-    for name in ("manifest.json", "certificate.json"):
-        assert (copies / name).read_bytes() == (manifests / name).read_bytes()
+    assert (copies / "manifest.json").read_bytes() == (manifests / "manifest.json").read_bytes()
+    check = verify_certificate(copies)
+    assert check.is_sound
+    assert check.certificate == read_certificate(manifests / "certificate.json")
+
+
+def test_a_certificate_of_another_manifest_does_not_go_with_them(tmp_path):
+    manifests = write_small_manifests(tmp_path / "manifests")
+    certify(manifests, manifest_sha256="0" * 64)
+    with pytest.raises(InputError, match=r"certificate.json: speaks of another"):
+        export(manifests, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_certificate_with_altered_findings_does_not_go_with_them(tmp_path):
+    manifests = write_small_manifests(tmp_path / "manifests")
+    certify(manifests)
+    (manifests / "certificate" / "findings.tsv").write_text("none")
+    with pytest.raises(InputError, match=r"findings.tsv: has 4 bytes"):
+        export(manifests, tmp_path / "export")
 
 
 def test_an_earlier_export_is_replaced_and_anything_else_is_not(manifests, tmp_path):

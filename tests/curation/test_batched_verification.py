@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from drawn_places import add_date_stamp, describe, draw_place, halve_picture, view_aslant
@@ -7,8 +9,8 @@ from planted_features import make_features, plant_pair
 from slow_verification import square_distances
 
 from curation.batched_verification import NeighbourFinder, verify_in_batches
-from curation.kernels.packed_columns import Neighbours
-from curation.verification import CascadeSettings, VerificationSettings, verify_one_to_many
+from curation.cascade import CascadeSettings
+from curation.verification import VerificationSettings, verify_one_to_many
 from manifests.rows import PairReason
 
 SETTINGS = VerificationSettings(cascade=CascadeSettings(num_features=64))
@@ -23,11 +25,11 @@ def find_slowly(pairs):
         squared = square_distances(rows, columns)
         best_two = np.sort(squared, axis=1)[:, :2].astype(np.int32)
         found.append(
-            Neighbours(
-                squared.argmin(axis=1).astype(np.int32),
-                np.ascontiguousarray(best_two[:, 0]),
-                np.ascontiguousarray(best_two[:, 1]),
-                squared.argmin(axis=0).astype(np.int32),
+            SimpleNamespace(
+                nearest=squared.argmin(axis=1).astype(np.int32),
+                squared=np.ascontiguousarray(best_two[:, 0]),
+                second_squared=np.ascontiguousarray(best_two[:, 1]),
+                nearest_row=squared.argmin(axis=0).astype(np.int32),
             )
         )
     return found
@@ -63,7 +65,7 @@ def images():
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
-@pytest.mark.parametrize("mode", ["reject_early", "exact"])
+@pytest.mark.parametrize("mode", ["decide_early", "reject_early", "exact"])
 def test_the_answers_are_those_of_one_pair_at_a_time(images, batch_size, mode):
     cascade = SETTINGS.cascade.model_copy(update={"mode": mode})
     settings = SETTINGS.model_copy(update={"cascade": cascade})
@@ -74,7 +76,9 @@ def test_the_answers_are_those_of_one_pair_at_a_time(images, batch_size, mode):
         alone = list(verify_one_to_many(query, images, settings))
         assert list(map(_as_values, batched)) == list(map(_as_values, alone))
         reasons |= {found.reason for found in alone}
-    assert {PairReason.ENOUGH_INLIERS, PairReason.NEAR_DUPLICATE, PairReason.NO_FEATURES} < reasons
+    assert {PairReason.NEAR_DUPLICATE, PairReason.NO_FEATURES} < reasons
+    is_early = PairReason.ENOUGH_AMONG_STRONGEST in reasons
+    assert is_early == (mode == "decide_early")
 
 
 @given(st.integers(0, 50), st.integers(1, 5))

@@ -10,6 +10,7 @@ from curation.calibration import (
     ControlImage,
     ControlPair,
     calibrate,
+    choose_control_images,
     choose_control_pairs,
     estimate_rate,
 )
@@ -55,6 +56,26 @@ def test_fewer_pairs_are_a_prefix(images, num_pairs):
     everything = choose_control_pairs(images, CalibrationSettings(num_pairs=10_000))
     some = choose_control_pairs(images, CalibrationSettings(num_pairs=num_pairs))
     assert some == everything[:num_pairs]
+
+
+@given(IMAGES, st.integers(0, 12), st.integers(0, 50))
+def test_pairs_drawn_from_the_images_that_suffice_are_those_of_all(images, num_pairs, seed):
+    settings = CalibrationSettings(num_pairs=num_pairs, seed=seed)
+    ids = [image.image_id for image in images]
+    some = choose_control_images(ids, images.__getitem__, settings)
+    assert choose_control_pairs(some, settings) == choose_control_pairs(images, settings)
+
+
+def test_of_many_images_few_are_looked_at():
+    images = [ControlImage(f"{n:016x}", n % 50, f"d{n}") for n in range(2000)]
+    seen = []
+
+    def describe(place):
+        seen.append(place)
+        return images[place]
+
+    choose_control_images([i.image_id for i in images], describe, CalibrationSettings(num_pairs=20))
+    assert len(seen) < 50
 
 
 def test_every_image_takes_part_about_equally_often():

@@ -11,8 +11,9 @@ from drawn_places import (
     turn_picture,
 )
 
+from curation.cascade import CascadeSettings
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import CascadeSettings, VerificationSettings, verify_pair
+from curation.verification import VerificationSettings, verify_pair
 from manifests.rows import PairReason, PairVerdict
 
 SIFT = SiftSettings()

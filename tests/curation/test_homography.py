@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_features import draw_points, make_descriptors, make_features, plant_pair
 
+from curation.cascade import CascadeSettings
 from curation.correspondences import Correspondences, match_features
 from curation.geometry import GeometrySettings, apply_affine, estimate_affine
 from curation.homography import (
@@ -20,7 +21,7 @@ from curation.verification import VerificationSettings, verify_pair
 from manifests.rows import PairReason, PairVerdict
 
 GEOMETRY = GeometrySettings(model="homography")
-SETTINGS = VerificationSettings(geometry=GEOMETRY)
+SETTINGS = VerificationSettings(geometry=GEOMETRY, cascade={"mode": "reject_early"})
 GUARDS = GuardSettings()
 CENTRE = np.array([400.0, 300.0])
 
@@ -147,6 +148,8 @@ def test_a_copy_is_one_by_its_affine_map_alone():
         (view_aslant(picture), PairReason.ENOUGH_INLIERS),
     ):
         assert verify_pair(a, describe(other), SETTINGS).reason is reason
+    early = SETTINGS.model_copy(update={"cascade": CascadeSettings()})
+    assert verify_pair(a, describe(encode_again(picture)), early).verdict is PairVerdict.DUPLICATE
 
 
 def test_the_model_says_what_its_numbers_are():

@@ -3,8 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation import neighbours
-from curation.neighbours import CandidatePair, find_neighbours, propose_pairs
+from curation.neighbours import (
+    CandidatePair,
+    NearestInStream,
+    count_chunk_rows,
+    find_neighbours,
+    propose_pairs,
+)
 
 DIMENSIONS = 16
 
@@ -153,12 +158,19 @@ def test_arrays_hold_what_objects_one_by_one_hold(seed, count, num_copies, k):
     assert list(propose_pairs(ids, library, k)) == propose_one_by_one(ids, library, k)
 
 
-def test_the_images_searched_at_a_time_change_nothing(monkeypatch):
+@pytest.mark.parametrize("max_bytes", [1, 20_000, 100_000])
+def test_the_memory_of_the_search_changes_nothing(max_bytes):
     library, ids = make_library(5, 90, 40), make_ids(90)
+    assert count_chunk_rows(90, max_bytes) < 90
     whole = list(propose_pairs(ids, library, 7))
-    for rows in (1, 7, 89, 90):
-        monkeypatch.setattr(neighbours, "_CHUNK_ROWS", rows)
-        assert list(propose_pairs(ids, library, 7)) == whole
+    assert list(propose_pairs(ids, library, 7, max_bytes)) == whole
+
+
+@given(st.integers(1, 10**7), st.integers(1, 2**40))
+def test_a_search_sets_aside_no_more_than_it_may(num_images, max_bytes):
+    rows = count_chunk_rows(num_images, max_bytes)
+    similarities_bytes = 8 * num_images
+    assert rows == 1 or 2 * rows * similarities_bytes <= max_bytes
 
 
 @given(st.integers(1, 9))
@@ -169,3 +181,30 @@ def test_parts_are_interleaved_and_hold_every_pair_once(num_parts):
         own = pairs.take_part(part, num_parts)
         assert list(own) == whole[part::num_parts]
         assert len(own) == len(whole[part::num_parts])
+
+
+@given(
+    st.integers(0, 5000),
+    st.integers(1, 40),
+    st.integers(0, 40),
+    st.integers(1, 50),
+    st.integers(1, 50),
+    st.randoms(use_true_random=False),
+)
+def test_a_database_in_chunks_gives_what_it_gives_as_a_whole(seed, count, copies, k, step, random):
+    library = make_library(seed, count, copies)
+    queries = library[:5]
+    order = np.array(random.sample(range(count), count))
+    search = NearestInStream(queries, k)
+    for start in range(0, count, step):
+        chunk = order[start : start + step]
+        search.add(chunk, library[chunk])
+    positions, similarities = search.list_nearest()
+    expected = find_neighbours(queries, library, k)
+    assert positions.tolist() == expected[0].tolist()
+    assert similarities.tobytes() == expected[1].tobytes()
+
+
+def test_nothing_is_near_in_a_database_without_chunks():
+    positions, similarities = NearestInStream(make_library(0, 3, 0), 5).list_nearest()
+    assert positions.shape == similarities.shape == (3, 0)

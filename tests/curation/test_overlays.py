@@ -6,7 +6,7 @@ from planted_features import draw_points, make_features
 
 from curation.geometry import apply_affine
 from curation.kernels.affine_search import fit_map
-from curation.overlays import OverlaySettings, is_pasted, stands_still
+from curation.overlays import OverlaySettings, is_pasted, pasted_inliers, stands_still
 from curation.plausibility import Agreement
 
 SETTINGS = OverlaySettings()
@@ -109,3 +109,22 @@ def test_chance_inliers_do_not_hide_a_patch(num_chance):
     """They bend the map that is fitted to all, by more than any limit allows."""
     a, b, patch = plant_patch(MOVED)
     assert judge(a, b, patch, MOVED, num_chance=num_chance)
+
+
+def test_a_patch_explains_its_own_points_and_none_of_the_view_beside_it():
+    """A map that takes in both must not cost the pair what shows the place."""
+    view = np.array([[1.04, -0.03, 40.0], [0.03, 1.02, -30.0]])
+    seen = draw_points(5, 30, margin_px=60)
+    a, b, patch = plant_patch(MOVED)
+    agreement = Agreement(
+        np.concatenate([patch, seen]),
+        np.concatenate([apply_affine(MOVED, patch), apply_affine(view, seen)]),
+        MOVED,
+        (a.width, a.height),
+        (b.width, b.height),
+    )
+    explained = pasted_inliers(b, agreement, SETTINGS)
+    assert explained[: len(patch)].all()
+    far = np.linalg.norm(agreement.xy_b - apply_affine(MOVED, agreement.xy_a), axis=1) > 2
+    assert far[len(patch) :].sum() > 20
+    assert not (explained & far).any()

@@ -27,7 +27,7 @@ from curation.verification import VerificationSettings, verify_pair
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 
-SETTINGS = VerificationSettings()
+SETTINGS = VerificationSettings(cascade={"mode": "reject_early"})
 FLAT = np.full((480, 640, 3), 128, np.uint8)
 
 

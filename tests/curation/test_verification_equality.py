@@ -1,5 +1,7 @@
 """The fast ways to an answer must come to the answer of the slow one."""
 
+import math
+
 import numpy as np
 import pytest
 from drawn_places import describe, describe_place, draw_place, halve_picture, turn_picture
@@ -9,6 +11,7 @@ from planted_features import draw_points, make_descriptors, make_features, plant
 from slow_verification import estimate_affine_slowly, match_features_slowly
 
 from curation import correspondences
+from curation.copies import CopySettings
 from curation.correspondences import MatchableFeatures, match_features
 from curation.geometry import GeometrySettings, estimate_affine
 from curation.kernels.packed_columns import PackedColumns
@@ -23,7 +26,13 @@ from curation.verification import (
 from manifests.rows import PairReason, PairVerdict
 
 EXACT = VerificationSettings(cascade={"mode": "exact"})
-CASCADE = VerificationSettings(cascade={"mode": "reject_early", "num_features": 40, "share": 0.0})
+SMALL_LOOK = {"num_features": 64, "share": 0.0}
+CASCADE = VerificationSettings(cascade={"mode": "reject_early", **SMALL_LOOK})
+EARLY = VerificationSettings(cascade={"mode": "decide_early", **SMALL_LOOK, "growth": 1.3})
+
+
+NO_COPIES = CopySettings(max_residual=1e-6)
+"""Planted features agree to a fraction of a pixel, as copies do."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +102,7 @@ def test_real_descriptors_are_matched_and_explained_as_by_the_slow_search(places
                 assert np.array_equal(fits[0].inliers, fits[1].inliers)
 
 
-@pytest.mark.parametrize("settings", [EXACT, CASCADE], ids=["exact", "cascade"])
+@pytest.mark.parametrize("settings", [EXACT, CASCADE, EARLY], ids=["exact", "reject", "decide"])
 def test_one_to_many_gives_the_answers_of_the_pairs(places, settings):
     for query in places:
         many = list(verify_one_to_many(query, iter(places), settings))
@@ -104,7 +113,7 @@ def test_one_to_many_gives_the_answers_of_the_pairs(places, settings):
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 16, 64])
 def test_the_size_of_a_batch_changes_nothing(places, batch):
     query, many = places[0], [places[number % len(places)] for number in range(64)]
-    alone = [tell(verify_pair(query, place, CASCADE)) for place in places]
+    alone = [tell(verify_pair(query, place, EARLY)) for place in places]
     found = [
         tell(answer)
         for start in range(0, len(many), batch)
@@ -113,7 +122,7 @@ def test_the_size_of_a_batch_changes_nothing(places, batch):
     assert found == [alone[number % len(places)] for number in range(64)]
 
 
-@pytest.mark.parametrize("settings", [EXACT, CASCADE], ids=["exact", "cascade"])
+@pytest.mark.parametrize("settings", [EXACT, CASCADE, EARLY], ids=["exact", "reject", "decide"])
 @pytest.mark.parametrize("kernel", [*available_kernels(), None], ids=str)
 def test_all_processors_come_to_the_same_answer(places, settings, kernel, monkeypatch):
     """None of the kernels: the portable search, as on processors that have none of them."""
@@ -124,13 +133,13 @@ def test_all_processors_come_to_the_same_answer(places, settings, kernel, monkey
     for place, expected in zip(places, best, strict=True):
         found = verify_prepared(query, MatchableFeatures(place, kernel), settings)
         assert tell(found) == expected
-    assert isinstance(query.index_strongest(40), PackedColumns if kernel else PortableColumns)
+    assert isinstance(query.index_between(0, 64), PackedColumns if kernel else PortableColumns)
 
 
 def test_images_that_were_prepared_before_are_judged_as_fresh_ones(places):
     """Also when the weak features were asked for first, and the strong ones are cut from them."""
     prepared = [MatchableFeatures(place) for place in places]
-    for mode in (EXACT, CASCADE, EXACT, CASCADE):
+    for mode in (EXACT, EARLY, CASCADE, EXACT, EARLY):
         for a, fresh_a in zip(prepared, places, strict=True):
             for b, fresh_b in zip(prepared, places, strict=True):
                 found = verify_prepared(a, b, mode)
@@ -167,26 +176,62 @@ def test_the_cascade_changes_no_answer_but_to_reject_it(
     seed, num_inliers, num_outliers, num_features, min_consistent
 ):
     a, b, _ = plant_pair(seed, num_inliers, num_outliers, 0.9, 30.0)
-    cascade = {"num_features": num_features, "min_consistent": min_consistent, "share": 0.0}
+    cascade = {
+        "mode": "reject_early",
+        "num_features": num_features,
+        "min_consistent": min_consistent,
+        "min_consistent_share": 0.0,
+        "share": 0.0,
+        "growth": 10.0,
+    }
     found = verify_pair(a, b, VerificationSettings(cascade=cascade))
     back = verify_pair(b, a, VerificationSettings(cascade=cascade))
     assert (back.reason, back.num_inliers) == (found.reason, found.num_inliers)
     if found.reason is PairReason.FEW_AMONG_STRONGEST:
         assert found.verdict is PairVerdict.REJECTED
         assert found.num_inliers < min_consistent
-        assert (found.inliers.index_a < num_features).all()
+        assert (found.inliers.index_a < 64 * math.ceil(num_features / 64)).all()
     else:
         assert tell(found) == tell(verify_pair(a, b, EXACT))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 200), st.integers(0, 120), st.floats(1.1, 3))
+def test_an_early_answer_is_the_answer_to_the_strongest_features_alone(
+    seed, num_inliers, num_outliers, growth
+):
+    a, b, _ = plant_pair(seed, num_inliers, num_outliers, 0.9, 30.0)
+    cascade = EARLY.cascade.model_copy(update={"growth": growth})
+    early = EARLY.model_copy(update={"cascade": cascade, "copies": NO_COPIES})
+    found, back = verify_pair(a, b, early), verify_pair(b, a, early)
+    assert (back.reason, back.num_inliers) == (found.reason, found.num_inliers)
+    exact = verify_pair(a, b, EXACT.model_copy(update={"copies": NO_COPIES}))
+    if found.reason is not PairReason.ENOUGH_AMONG_STRONGEST:
+        assert found.reason is PairReason.FEW_AMONG_STRONGEST or tell(found) == tell(exact)
+        return
+    assert found.verdict is exact.verdict is PairVerdict.VERIFIED
+    assert 36 <= found.num_inliers <= exact.num_inliers
+    num_strongest = max(found.inliers.index_a.max(), found.inliers.index_b.max()) + 1
+    alone = verify_pair(
+        a.take_strongest(int(num_strongest)), b.take_strongest(int(num_strongest)), EXACT
+    )
+    assert alone.num_inliers >= found.num_inliers
+
+
+def test_ranks_are_made_of_all_inliers():
+    a, b, _ = plant_pair(1, 200, 50, 0.9, 30.0)
+    early, exact = (mode.model_copy(update={"copies": NO_COPIES}) for mode in (EARLY, EXACT))
+    assert verify_pair(a, b, early).reason is PairReason.ENOUGH_AMONG_STRONGEST
+    assert tell(verify_pair(a, b, early.count_all_inliers())) == tell(verify_pair(a, b, exact))
+    assert EXACT.count_all_inliers() is EXACT
+
+
 def test_pairs_that_agree_only_among_their_weak_features_are_lost_by_the_cascade_alone():
     a, b, _ = plant_pair(2, 60, 0, 1.0, 30.0)
-    strong = make_features(draw_points(3, 60), descriptors=make_descriptors(3, 60))
-    other = make_features(draw_points(4, 60), descriptors=make_descriptors(4, 60))
+    strong = make_features(draw_points(3, 64), descriptors=make_descriptors(3, 64))
+    other = make_features(draw_points(4, 64), descriptors=make_descriptors(4, 64))
     joined = [put_first(strong, a), put_first(other, b)]
-    settings = CASCADE.cascade.model_copy(update={"num_features": 60})
-    cascade = CASCADE.model_copy(update={"cascade": settings})
-    assert verify_pair(*joined, cascade).reason is PairReason.FEW_AMONG_STRONGEST
+    assert verify_pair(*joined, CASCADE).reason is PairReason.FEW_AMONG_STRONGEST
     assert verify_pair(*joined, EXACT).num_inliers >= 60
 
 
@@ -200,9 +245,9 @@ def put_first(first, second):
 
 
 def test_there_is_no_first_look_where_it_would_save_little():
-    a, b, _ = plant_pair(3, 0, 50)
+    a, b, _ = plant_pair(3, 0, 73)
     assert verify_pair(a, b, CASCADE).reason is not PairReason.FEW_AMONG_STRONGEST
-    a, b, _ = plant_pair(3, 0, 60)
+    a, b, _ = plant_pair(3, 0, 75)
     assert verify_pair(a, b, CASCADE).reason is PairReason.FEW_AMONG_STRONGEST
 
 
@@ -221,7 +266,7 @@ def test_the_first_look_grows_with_the_number_of_features(count, num_strongest):
     query = MatchableFeatures(sides[0])
     found = verify_prepared(query, MatchableFeatures(sides[1]), VerificationSettings())
     is_early = found.reason is PairReason.FEW_AMONG_STRONGEST
-    assert is_early == (2 * num_strongest**2 <= count**2)
+    assert is_early == (num_strongest**2 <= 0.75 * count**2)
     if is_early:
         ordered = match_features(*(side.take_strongest(num_strongest) for side in sides), 0.9)
         back = match_features(*(side.take_strongest(num_strongest) for side in sides[::-1]), 0.9)

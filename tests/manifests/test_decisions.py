@@ -142,3 +142,13 @@ def test_each_candidate_keeps_one_word_of_each_reviewer(rows):
     for row in kept:
         assert row.decided_at == max(r.decided_at for r in rows if r.key == row.key)
     assert latest_per_reviewer(kept) == kept
+
+
+def test_ids_of_other_lists_are_taken_when_they_are_expected(tmp_path):
+    path = save_csv(tmp_path, ROW | {"image_id": "gate/1.jpg"})
+    with pytest.raises(DecisionsError, match=r"row 2: image_id 'gate/1\.jpg' is not 16"):
+        read_decisions(path)
+    (row,) = read_decisions(path, any_image_id=True)
+    assert row.image_id == "gate/1.jpg"
+    with pytest.raises(DecisionsError, match="row 2: image_id is empty"):
+        read_decisions(save_csv(tmp_path, ROW | {"image_id": ""}), any_image_id=True)

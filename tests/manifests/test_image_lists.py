@@ -105,3 +105,23 @@ def test_a_manifest_says_why_images_are_missing(tiny_run):
         pairs = zip(removed["stage"].to_pylist(), removed["reason"].to_pylist(), strict=True)
         stages = ("ingest", "clean", "overlap") if name == "rgldv2_clean" else ("ingest", "clean")
         assert Counter(pairs) == {(s, r): n for s in stages for r, n in counts.get(s, {}).items()}
+
+
+def test_places_are_read_when_they_are_asked_for(tiny_run):
+    folder = tiny_run.run_dir / "manifests" / "rgldv2_clean"
+    assert read_image_list(folder).images.column_names == ["image_id", "label"]
+    images = read_image_list(folder, with_places=True).images
+    rows = {row["image_id"]: row for row in tiny_run.manifest_rows("rgldv2_clean")}
+    for row in images.to_pylist():
+        place = {name: rows[row["image_id"]][name] for name in ("shard", "member", "offset")}
+        assert row.items() >= place.items()
+    assert len(images) == len(rows)
+
+
+def test_with_places_files_of_one_name_are_told_apart(tmp_path):
+    (tmp_path / "l.txt").write_text(f"a/1.jpg 7\nb/1.jpg 7\nc/{A}.jpg 3\n")
+    with pytest.raises(ImageListError, match="occurs 2 times"):
+        read_image_list(tmp_path / "l.txt")
+    images = read_image_list(tmp_path / "l.txt", with_places=True).images
+    assert images["image_id"].to_pylist() == ["a/1.jpg", "b/1.jpg", A]
+    assert images["path"].to_pylist() == ["a/1.jpg", "b/1.jpg", f"c/{A}.jpg"]

@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifests import parquet_io
 from manifests.arrow_schemas import TABLES, VERDICTS, Column, Table
-from manifests.parquet_io import TableError, read_table, write_rows, write_table
+from manifests.parquet_io import (
+    TableError,
+    count_rows,
+    iterate_table,
+    read_table,
+    write_pieces,
+    write_rows,
+    write_table,
+)
 
 TOYS = Table(
     "toys",
@@ -164,3 +173,44 @@ def test_no_parts_give_an_empty_table_of_the_same_columns(part, columns):
 def test_every_table_can_be_written_and_read_empty(part, table):
     assert write_rows(part, table, []) == 0
     assert read_table(part, table).schema.equals(table.schema)
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 9, 10, 11, 35])
+@pytest.mark.parametrize("piece", [1, 4, 10, 40])
+def test_pieces_give_the_bytes_of_the_whole(tmp_path, monkeypatch, num_rows, piece):
+    monkeypatch.setattr(parquet_io, "ROW_GROUP_ROWS", 10)
+    toys = [{"name": str(n % 3), "num_wheels": n, "sizes": [n / 2]} for n in range(num_rows)]
+    whole = pa.Table.from_pylist(toys, schema=TOYS.schema)
+    write_table(tmp_path / "whole.parquet", TOYS, whole)
+    pieces = (whole.slice(start, piece) for start in range(0, num_rows, piece))
+    assert write_pieces(tmp_path / "pieces.parquet", TOYS, pieces) == num_rows
+    written = (tmp_path / "pieces.parquet").read_bytes()
+    assert written == (tmp_path / "whole.parquet").read_bytes()
+    assert count_rows(tmp_path / "pieces.parquet", TOYS) == num_rows
+
+
+def test_pieces_are_checked_and_leave_no_half_file(part):
+    wrong = pa.table({"name": [None], "num_wheels": [1], "sizes": [[1.0]]})
+    good = pa.Table.from_pylist([CAR], schema=TOYS.schema)
+    with pytest.raises(TableError, match="null in column 'name'"):
+        write_pieces(part, TOYS, [good, wrong])
+    assert list(part.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 100])
+def test_a_part_comes_some_rows_at_a_time_in_order(part, max_rows):
+    toys = [CAR | {"name": f"car {n}"} for n in range(5)]
+    write_rows(part, TOYS, toys)
+    pieces = list(iterate_table(part, TOYS, ["sizes", "name"], max_rows))
+    assert max(map(len, pieces)) <= max_rows
+    assert pieces[0].column_names == ["sizes", "name"]
+    assert [name for piece in pieces for name in piece["name"].to_pylist()] == [
+        toy["name"] for toy in toys
+    ]
+    assert pa.concat_tables(pieces).schema.equals(read_table(part, TOYS, ["sizes", "name"]).schema)
+
+
+def test_another_table_is_not_iterated_over(part):
+    write_rows(part, TOYS, [CAR])
+    with pytest.raises(TableError, match="holds table 'toys'"):
+        next(iterate_table(part, VERDICTS))

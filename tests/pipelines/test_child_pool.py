@@ -5,7 +5,8 @@ from pipelines_helpers import ToyStage, UnimportableStage, called_units, read_ca
 
 from pipelines.child import WorkerStartError
 from pipelines.child_pool import ChildPool
-from pipelines.markers import read_marker
+from pipelines.in_flight import WHOLE_UNIT, Crash, record_crash
+from pipelines.markers import CRASHES_SUFFIX, read_marker
 from pipelines.run_unit import run_unit
 from pipelines.units import UnitStatus
 
@@ -37,9 +38,42 @@ def test_a_crash_without_an_item_fails_its_unit_only(tmp_path, behaviour, reason
     reports = _run(stage)
     assert reason in reports["u01"].error
     assert "no item was in flight" in reports["u01"].error
+    assert "2 workers ended like that" in reports["u01"].error
     assert reports["u01"] == read_marker(tmp_path, stage.unit("u01")).as_report()
     assert [reports[name].status for name in ("u00", "u02")] == [UnitStatus.DONE] * 2
-    assert called_units(tmp_path) == ["u00", "u01", "u02"]
+    assert called_units(tmp_path) == ["u00", "u01", "u01", "u02"]
+
+
+def test_a_unit_whose_worker_was_killed_once_is_not_lost(tmp_path):
+    stage = ToyStage(tmp_path, {"u00": "once SIGKILL"}, num_units=1)
+    assert _run(stage)["u00"].status is UnitStatus.DONE
+    assert called_units(tmp_path) == ["u00", "u00"]
+
+
+def test_a_unit_that_always_kills_its_worker_fails_in_each_run_and_never_goes_on_for_ever(tmp_path):
+    stage = ToyStage(tmp_path, {"u00": "exit"}, num_units=1)
+    for num_runs in (1, 2):
+        assert _run(stage)["u00"].status is UnitStatus.FAILED
+        assert len(called_units(tmp_path)) == 2 * num_runs
+
+
+def test_deaths_before_a_restart_count_after_it(tmp_path):
+    stage = ToyStage(tmp_path, {"u00": "exit"}, num_units=1)
+    unit = stage.unit("u00")
+    record = unit.state_path(tmp_path, CRASHES_SUFFIX)
+    record_crash(record, unit.fingerprint, WHOLE_UNIT, Crash("died as the driver did"))
+    assert _run(stage)["u00"].status is UnitStatus.FAILED
+    assert called_units(tmp_path) == ["u00"]
+
+
+def test_an_item_in_flight_at_deaths_in_several_runs_is_given_up_in_the_end(tmp_path):
+    # Each run ends with its driver, so that none of them sees the worker die twice.
+    stage = ToyStage(tmp_path, {"a": "signal SIGSEGV"}, items={"u00": ["a"]}, num_units=1)
+    unit = stage.unit("u00")
+    record = unit.state_path(tmp_path, CRASHES_SUFFIX)
+    record_crash(record, unit.fingerprint, "a", Crash("SIGSEGV"))
+    assert _run(stage)["u00"].counts == {"items": 1, "crashed": 1}
+    assert called_units(tmp_path) == ["u00", "u00"]
 
 
 def test_a_hang_without_an_item_fails_its_unit_only(tmp_path):

@@ -11,13 +11,24 @@ from pipelines.run_config import RunConfig, dump_config, load_config
 
 
 def _is_free(path):
-    free = ("runner.", "truth.", "source.fetch.", "embed.network.device", "verify.device")
+    free = (
+        "runner.",
+        "truth.",
+        "plan.",
+        "prices.",
+        "source.fetch.",
+        "embed.network.device",
+        "verify.device",
+    )
     return path in PATHS or path.startswith(free)
 
 
 def _has_choice(field):
     choices = typing.get_args(field.annotation)
     return typing.get_origin(field.annotation) is not typing.Literal or len(choices) > 1
+
+
+_WORDS = ("tcp://host:8786", "host:8099", "gs://some-bucket/tmp", "8GiB")
 
 
 def _other_values(value, field):
@@ -29,7 +40,7 @@ def _other_values(value, field):
     elif isinstance(value, int | float):
         yield from (value + 1, value - 1, value * 0.9, value * 2)
     elif isinstance(value, Path | None):
-        yield from ("/somewhere/else", 7)
+        yield from ("/somewhere/else", 7, *_WORDS)
     else:
         yield from ("other", "/other", "7", "cpu") if isinstance(value, str) else (["other"], [0.5])
 

@@ -108,6 +108,7 @@ def test_the_list_holds_every_setting_of_a_full_configuration_and_no_other():
         "duplicates": {"index": {"root": "/data"}},
         "embed": {"network": {"checkpoint": "/network.pth"}},
         "truth": {"images": "/truth.csv"},
+        "runner": {"dataflow": {"gpu": {}}},
     }
     dumped = RunConfig.model_validate(full).model_dump(mode="json")
     paths = [path for path, _ in list_settings()]

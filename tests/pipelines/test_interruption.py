@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from pipelines_helpers import ToyStage, called_units, read_calls
 
+from pipelines.engines.workstation import Workstation
 from pipelines.markers import read_markers
 from pipelines.runners import execute
 from pipelines.units import UnitStatus
 
 NUM_UNITS = 4
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 
 
 def _start_driver(run_dir: Path, behaviour: dict[str, str]) -> subprocess.Popen[str]:
@@ -60,9 +61,48 @@ def test_a_stopped_driver_leaves_no_worker_and_the_next_run_goes_on(tmp_path, nu
     assert {marker.unit_id for marker in read_markers(tmp_path, "toy")} == {"u00", "u01"}
 
     stage = ToyStage(tmp_path, items=items, num_units=NUM_UNITS)
-    reports = execute(stage, stage.plan(), tmp_path, workers=2)
+    reports = execute(stage, stage.plan(), tmp_path, Workstation(2))
     assert {report.status for report in reports} == {UnitStatus.DONE}
     assert {report.counts["crashed"] for report in reports} == {0}
+    assert called_units(tmp_path) == ["u00", "u01", "u02", "u02", "u03", "u03"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_worker_that_hangs_in_c_code_dies_with_its_driver(tmp_path):
+    # It keeps the interpreter's lock, so that no thread of its own can end it.
+    behaviour = {"a": "hang in C", "b": "hang in C"}
+    with _start_driver(tmp_path, behaviour) as driver:
+        _wait_until(lambda: len(read_markers(tmp_path, "toy")) == 2)
+        _wait_until(lambda: len(read_calls(tmp_path)) == NUM_UNITS)
+        driver.send_signal(signal.SIGKILL)
+        driver.communicate(timeout=PATIENCE_SECONDS)
+    pids = {pid for _, pid, _ in read_calls(tmp_path)}
+    _wait_until(lambda: not any(_is_running(pid) for pid in pids))
+
+
+def _fork_server_of(driver_pid: int) -> int | None:
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            command = (entry / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == driver_pid and b"forkserver" in command:
+            return int(entry.name)
+    return None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_death_of_the_fork_server_costs_only_the_units_in_work(tmp_path):
+    with _start_driver(tmp_path, {"a": "once hang", "b": "once hang"}) as driver:
+        _wait_until(lambda: len(read_calls(tmp_path)) == NUM_UNITS)
+        _wait_until(lambda: (tmp_path / "a.died").exists() and (tmp_path / "b.died").exists())
+        os.kill(_fork_server_of(driver.pid), signal.SIGKILL)
+        _, errors = driver.communicate(timeout=PATIENCE_SECONDS)
+    assert driver.returncode == 0, errors
+    markers = read_markers(tmp_path, "toy")
+    assert [marker.status for marker in markers] == [UnitStatus.DONE] * NUM_UNITS
+    assert {marker.counts["crashed"] for marker in markers} == {0}
     assert called_units(tmp_path) == ["u00", "u01", "u02", "u02", "u03", "u03"]
 
 

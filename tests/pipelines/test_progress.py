@@ -1,9 +1,12 @@
+import contextlib
 import io
+from pathlib import Path
 
 import pytest
 from pipelines_helpers import ToyStage
 from rich.console import Console
 
+from pipelines import progress
 from pipelines.in_flight import InFlight
 from pipelines.markers import clear_unit
 from pipelines.progress import MarkerWatch, StageProgress
@@ -90,3 +93,40 @@ def test_units_at_work_count_by_the_share_of_their_items(tmp_path):
         second.advance()
         assert watch.poll_begun() == 0.75
     assert watch.poll_begun() == 0
+
+
+def test_a_stall_is_said_with_what_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_STALL_SECONDS", 0.0)
+    console = Console(file=io.StringIO(), width=200)
+    folder = tmp_path / "state" / "toy"
+    with (
+        InFlight(folder / "u00.inflight", {}) as in_flight,
+        InFlight(folder / "u01.inflight", {}),
+        in_flight.item("0/1/2/0123456789abcdef.jpg"),
+        StageProgress(console, "toy", 2, 0, tmp_path),
+    ):
+        pass
+    text = console.file.getvalue()
+    assert "nothing has moved for 0 s (u00: 0/1/2/0123456789abcdef.jpg; u01)" in text
+
+
+def test_what_moves_is_no_stall(tmp_path):
+    watch = progress._StallWatch()
+    watch.update(0.0)
+    watch._since -= 100
+    assert watch.update(0.0) >= 100
+    assert watch.update(0.1) < 100
+
+
+def test_a_log_that_cannot_be_written_ends_the_block_with_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_PLAIN_LINE_SECONDS", 0.0)
+    # The file complains once more when it is closed.
+    with contextlib.suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
+        shown = StageProgress(Console(file=full), "toy", 4, 0, tmp_path)
+        shown.__enter__()
+        shown._thread.join()  # it ends at its first line
+        _run(ToyStage(tmp_path), "u00")
+        with pytest.raises(OSError, match="output of this command cannot be written"):
+            shown.__exit__(None, None, None)
+    assert MarkerWatch(tmp_path, "toy").poll().num_done == 1

@@ -117,10 +117,20 @@ def test_thresholds_that_leave_a_gap_are_refused(tmp_path):
 
 @pytest.mark.parametrize("change", ["clean.policy=kcore", "clean.min_inliers=31"])
 def test_pairs_that_the_cleaning_needs_cannot_be_skipped(tmp_path, change):
-    assert load_job(tmp_path, FULL, change)
-    complaint = complain(tmp_path, FULL, change, "verify.skip_settled_pairs=true")
+    changes = [change, "verify.cascade.mode=reject_early"]
+    assert load_job(tmp_path, FULL, *changes)
+    complaint = complain(tmp_path, FULL, *changes, "verify.skip_settled_pairs=true")
     assert "verify.skip_settled_pairs skips pairs" in complaint
     assert load_job(tmp_path, FULL, "verify.skip_settled_pairs=true")
+
+
+def test_a_raised_threshold_needs_all_inliers_counted(tmp_path):
+    assert load_job(tmp_path, FULL, "clean.min_inliers=36")
+    complaint = complain(tmp_path, FULL, "clean.min_inliers=37")
+    assert "above the 36 inliers" in complaint
+    assert "set the mode to reject_early" in complaint
+    for mode in ("reject_early", "exact"):
+        assert load_job(tmp_path, FULL, "clean.min_inliers=37", f"verify.cascade.mode={mode}")
 
 
 def test_two_evaluation_sets_of_one_name_are_refused(tmp_path):
@@ -162,7 +172,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("override", "key", "value"),
     [
-        ("clean.min_inliers=40", "clean.min_inliers", 40),
+        ("clean.min_verified_neighbours=4", "clean.min_verified_neighbours", 4),
         ("verify.guards.max_scale=2.5", "verify.guards.max_scale", 2.5),
         ("evaluation_sets.0.name=other", "evaluation_sets[].name", "other"),
         ("evaluation_sets.0.text_terms=[a, Île]", "evaluation_sets[].text_terms", ("a", "Île")),
@@ -177,8 +187,8 @@ def test_a_setting_can_be_overridden_by_its_dotted_key(tmp_path, override, key, 
 
 
 def test_the_last_override_of_a_key_counts(tmp_path):
-    config = load_job(tmp_path, FULL, "clean.min_inliers=40", "clean.min_inliers=50")
-    assert config.clean.min_inliers == 50
+    config = load_job(tmp_path, FULL, "verify.min_inliers=20", "verify.min_inliers=25")
+    assert config.verify.min_inliers == 25
 
 
 @pytest.mark.parametrize(

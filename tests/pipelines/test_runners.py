@@ -4,8 +4,11 @@ import pytest
 from pipelines_helpers import ToyStage, UnimportableStage, called_units, read_calls
 
 from pipelines.child import WorkerStartError
+from pipelines.engines.beam_options import BeamOptionError, check_beam_args
+from pipelines.engines.workstation import Workstation
 from pipelines.markers import output_digests
-from pipelines.runners import BeamOptionError, check_beam_args, execute
+from pipelines.runners import execute, open_engine
+from pipelines.settings import RunnerSettings
 from pipelines.units import PlanError, UnitStatus
 
 TROUBLE = {
@@ -16,8 +19,10 @@ TROUBLE = {
 }
 
 
-def _execute(stage, workers=2, beam_args=()):
-    return execute(stage, stage.plan(), stage.run_dir, workers, beam_args)
+def _execute(stage, workers=2, beam_args=(), **settings):
+    settings = RunnerSettings.model_validate({"workers": workers} | settings)
+    with open_engine(settings, beam_args) as engine:
+        return execute(stage, stage.plan(), stage.run_dir, engine)
 
 
 def test_the_next_run_does_exactly_the_failed_units_again(tmp_path):
@@ -78,6 +83,10 @@ def test_the_number_of_workers_does_not_change_the_outputs(tmp_path):
         (["--direct_running_mode=multi_processing"], "waits for ever"),
         (["--direct_running_mode", "multi_processing"], "waits for ever"),
         (["--direct_num_workers=4"], "runner.workers"),
+        (
+            ["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"],
+            "Set `runner.engine` to dask",
+        ),
     ],
 )
 def test_options_that_would_change_or_hang_a_run_are_refused(tmp_path, beam_args, reason):
@@ -89,9 +98,7 @@ def test_options_that_would_change_or_hang_a_run_are_refused(tmp_path, beam_args
 def test_options_of_other_engines_pass():
     check_beam_args([])
     check_beam_args(["--runner=FnApiRunner"])
-    check_beam_args(
-        ["--runner=apache_beam.runners.dask.dask_runner.DaskRunner", "--dask_npartitions=4"]
-    )
+    check_beam_args(["--runner=FlinkRunner", "--flink_master=host:8081"])
 
 
 def test_a_unit_that_the_engine_lost_is_reported_as_failed(tmp_path):
@@ -104,10 +111,29 @@ def test_a_unit_that_the_engine_lost_is_reported_as_failed(tmp_path):
     assert "without running this unit" in reports[0].error
 
 
+def test_an_engine_and_a_runner_are_one_too_many(tmp_path):
+    with pytest.raises(BeamOptionError, match=r"beside runner\.engine portable; give one"):
+        _execute(ToyStage(tmp_path), beam_args=["--runner=FnApiRunner"], engine="portable")
+    assert called_units(tmp_path) == []
+
+
+@pytest.mark.parametrize("stage_isolates", [True, False])
+def test_without_isolation_units_run_in_this_process(tmp_path, stage_isolates):
+    _execute(ToyStage(tmp_path, num_units=2, isolate=stage_isolates), isolate=False)
+    assert {pid for _, pid, _ in read_calls(tmp_path)} == {os.getpid()}
+
+
+def test_the_engine_says_what_it_is():
+    with open_engine(RunnerSettings(workers=3)) as engine:
+        assert engine.description == "workstation (worker processes: 3)"
+    with open_engine(RunnerSettings(), ["--runner", "FlinkRunner"]) as engine:
+        assert engine.description == "Beam's FlinkRunner, by its own options"
+
+
 def test_a_plan_with_a_clash_is_refused(tmp_path):
     stage = ToyStage(tmp_path)
     with pytest.raises(PlanError, match="unit toy/u00"):
-        execute(stage, [stage.unit("u00"), stage.unit("u00")], tmp_path, 1)
+        execute(stage, [stage.unit("u00"), stage.unit("u00")], tmp_path, Workstation(1))
 
 
 def test_a_stage_that_no_worker_can_load_stops_the_run(tmp_path):

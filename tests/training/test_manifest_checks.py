@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 from drawn_manifest import DrawnSplit, write_drawn_split
+from small_certificates import write_small_certificate
 
-from manifests.certificate import Certificate, write_certificate
 from manifests.input_error import InputError
 from manifests.lineage import digest_file
 from training.loop.data import open_data
@@ -27,16 +27,15 @@ def open_split(split, **data):
     return open_data(recipe.data)
 
 
-def certify(split, *, passed=True, **changes):
-    manifest = split.root / "manifests" / "manifest.json"
-    content = {
+def certify(drawn, *, passed=True, **changes):
+    manifest = drawn.root / "manifests" / "manifest.json"
+    training = {
+        "name": drawn.manifest.name,
+        "kind": "manifest",
         "manifest_sha256": digest_file(manifest),
-        "passed": passed,
-        "reason": "3 candidates pending",
+        "split": drawn.manifest.name,
     }
-    write_certificate(
-        manifest.with_name("certificate.json"), Certificate.model_validate(content | changes)
-    )
+    write_small_certificate(manifest.parent, passed=passed, training=training | changes)
 
 
 def test_a_sound_split_is_read(drawn):
@@ -132,14 +131,37 @@ def test_a_certificate_that_passed(own):
 
 def test_a_certificate_that_failed(own):
     certify(own, passed=False)
-    with pytest.raises(InputError, match=r"failed its audit: 3 candidates pending"):
+    with pytest.raises(InputError, match=r"failed its audit: 11 of 12 images examined"):
         open_split(own)
 
 
-def test_a_certificate_of_another_manifest(own):
-    certify(own, manifest_sha256="0" * 64)
+@pytest.mark.parametrize("digest", ["0" * 64, None])
+def test_a_certificate_of_another_manifest(own, digest):
+    certify(own, manifest_sha256=digest)
     with pytest.raises(InputError, match=r"certificate.json: speaks of another"):
         open_split(own)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_certificate_of_another_split_says_nothing_of_this_one(own, passed):
+    certify(own, passed=passed, split="gldv2_clean")
+    assert not open_split(own).is_certified
+    with pytest.raises(InputError, match=r"no certificate"):
+        open_split(own, require_certificate=True)
+
+
+def test_a_certificate_that_was_altered(own):
+    certify(own, passed=False)
+    path = own.root / "manifests" / "certificate.json"
+    path.write_text(path.read_text().replace('"passed": false', '"passed": true'))
+    with pytest.raises(InputError, match=r"certificate.json: .*SHA-256"):
+        open_split(own)
+
+
+def test_the_certificate_alone_is_enough(own):
+    certify(own)
+    shutil.rmtree(own.root / "manifests" / "certificate")
+    assert open_split(own, require_certificate=True).is_certified
 
 
 def test_a_certificate_that_is_demanded(own):

@@ -123,7 +123,8 @@ class SpatialReranker:
             return answers
         loaded = ((p, self._load_database(p)) for p in positions)
         readable = [(position, features) for position, features in loaded if features is not None]
-        found = verify_one_to_many(query, (f for _, f in readable), self.settings.verification)
+        settings = self.settings.verification.count_all_inliers()
+        found = verify_one_to_many(query, (f for _, f in readable), settings)
         for (position, _), verification in zip(readable, found, strict=True):
             if verification.verdict is not PairVerdict.REJECTED:
                 answers[self._key_of(position)] = verification.num_inliers

@@ -37,7 +37,7 @@ def open_data(settings: DataSettings) -> TrainingData:
     checked = check_files(settings.manifest)
     if settings.require_certificate and not checked.is_certified:
         raise InputError(
-            f"{settings.manifest.parent}: no certificate that the split does not overlap its "
+            f"{settings.manifest}: no certificate that this split does not overlap its "
             "evaluation sets; audit it, or set data.require_certificate to false"
         )
     train, val = (read_split(settings.manifest, split) for split in ("train", "val"))

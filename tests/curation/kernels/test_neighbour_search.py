@@ -6,7 +6,7 @@ from planted_features import make_descriptors
 from slow_verification import square_distances
 
 from curation.correspondences import index_descriptors
-from curation.kernels.packed_columns import MeasuredDescriptors, PackedColumns
+from curation.kernels.packed_columns import MeasuredDescriptors, Neighbours, PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import AVX2, available_kernels
 
@@ -107,8 +107,10 @@ def test_all_kernels_select_the_same_matches(kernel):
     a, b = both[:150], both[150:]
     places = [rng.integers(0, 40, (len(side), 4)).astype(np.uint16) for side in (a, b)]
     measured = MeasuredDescriptors.of(a)
-    found = index(b, kernel).find_matches(measured, *places, 0.81)
-    expected = index(b, None).find_matches(measured, *places, 0.81)
+    found, expected = (
+        index(b, k).find_matches(measured, (0, 150), 0, Neighbours(150, 170), places, 0.81)
+        for k in (kernel, None)
+    )
     assert len(found[0]) > 0
     assert [part.tobytes() for part in found] == [part.tobytes() for part in expected]
 

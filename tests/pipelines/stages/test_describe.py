@@ -10,7 +10,7 @@ from curation.images import decode_image
 from curation.shards import read_bytes
 from curation.sift import extract_sift
 from manifests.feature_store import FeatureStore
-from pipelines.in_flight import record_crash
+from pipelines.in_flight import Crash, record_crash
 from pipelines.markers import CRASHES_SUFFIX
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import table_parts
@@ -54,7 +54,7 @@ def test_an_image_that_stopped_workers_is_recorded_without_features(mixed):
     first, second = (row["image_id"] for row in mixed.rows("images")[:2])
     crashes = unit.state_path(mixed.run_dir, CRASHES_SUFFIX)
     for _ in range(2):
-        record_crash(crashes, unit.fingerprint, first, "killed by SIGSEGV")
+        record_crash(crashes, unit.fingerprint, first, Crash("killed by SIGSEGV"))
     mixed.finish("describe")
     assert [(r["image_id"], r["status"], r["num_features"]) for r in mixed.rows("features")] == [
         (first, "decoder_crashed", 0),

@@ -19,11 +19,11 @@ from networks.inference import InferenceSettings, NetworkEmbedder
 from networks.whitening import learn_pca
 from pipelines import network_embedding
 from pipelines.embedders import open_embedder
-from pipelines.in_flight import record_crash
+from pipelines.engines.workstation import count_children
+from pipelines.in_flight import Crash, record_crash
 from pipelines.markers import CRASHES_SUFFIX
 from pipelines.run_config import RunConfig
 from pipelines.run_tables import open_descriptors
-from pipelines.runners import count_children
 from pipelines.stages.embed_network import EmbedByNetwork
 
 
@@ -156,7 +156,7 @@ def test_an_image_that_stopped_two_workers_is_left_alone(own, monkeypatch):
     shutil.rmtree(own.run_dir / "state/embed")
     path = unit.state_path(own.run_dir, CRASHES_SUFFIX)
     for _ in range(2):
-        record_crash(path, unit.fingerprint, fatal, "the worker was killed")
+        record_crash(path, unit.fingerprint, fatal, Crash("the worker was killed"))
 
     def decode_but(self):
         assert self.image_id != fatal
@@ -175,7 +175,7 @@ def test_after_a_crash_among_several_images_they_are_decoded_one_by_one(own, mon
     many = replace(stage, num_workers=6)
     assert many._count_threads(unit) == 6
     path = unit.state_path(own.run_dir, CRASHES_SUFFIX)
-    record_crash(path, unit.fingerprint, network_embedding.SEVERAL, "the worker was killed")
+    record_crash(path, unit.fingerprint, network_embedding.SEVERAL, Crash("the worker was killed"))
     assert many._count_threads(unit) == 1
 
 

@@ -10,7 +10,7 @@ from curation.images import decode_luma
 from curation.perceptual_hash import perceptual_hash
 from curation.shards import ShardError
 from manifests.gldv2_csv import Gldv2CsvError, member_path, write_train_clean_csv
-from pipelines.in_flight import record_crash
+from pipelines.in_flight import Crash, record_crash
 from pipelines.markers import CRASHES_SUFFIX
 from pipelines.run_config import RunConfig
 
@@ -181,10 +181,10 @@ def test_an_image_that_stopped_workers_is_recorded_and_left_alone(tmp_path):
     (unit,) = run.step("ingest.scan").plan()
     crashes = unit.state_path(run.run_dir, CRASHES_SUFFIX)
     for _ in range(2):
-        record_crash(crashes, unit.fingerprint, member_path(A), "killed by SIGSEGV")
+        record_crash(crashes, unit.fingerprint, member_path(A), Crash("killed by SIGSEGV"))
     run.finish("ingest.join")
     crashed, good = run.rows("images")
-    assert (crashed["status"], crashed["reason"]) == ("decoder_crashed", "killed by SIGSEGV")
+    assert (crashed["status"], crashed["reason"]) == ("decoder_crashed", Crash("killed by SIGSEGV"))
     assert (crashed["landmark_id"], crashed["width"]) == (7, None)
     assert crashed["sha256"] == hashlib.sha256(GOOD).hexdigest()
     assert good["status"] == "ok"

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -8,8 +9,10 @@ from tiny_run import OVERLAPPING_CLASS, QUERIES
 
 from manifests.evaluation_sets import GroundTruthError
 from manifests.lineage import digest_file
-from pipelines.in_flight import record_crash
+from pipelines.in_flight import Crash, record_crash
 from pipelines.markers import CRASHES_SUFFIX
+from pipelines.run_tables import open_features
+from pipelines.run_unit import run_unit
 from pipelines.stages import overlap
 from pipelines.units import UnitStatus
 
@@ -43,6 +46,23 @@ def test_the_overlapping_class_is_matched_and_no_other(tiny_run):
     }
     assert all(row["num_inliers"] >= tiny_run.config.overlap.min_inliers for row in matched)
     assert all(len(row["transform"]) == 6 for row in matched)
+
+
+def test_queries_and_candidates_are_described_anew_for_the_comparison(own_run):
+    """With more pixels and features than those that are stored of every image."""
+    fine = own_run.config.overlap.describe
+    stored = own_run.config.describe
+    assert fine.max_features > stored.max_features
+    again = {(r["query_id"], r["image_id"]): r for r in own_run.rows("candidates")}
+    run = _with(own_run, {}, describe=None)
+    run.finish("overlap")
+    num_features = open_features(run.run_dir).num_features
+    for row in run.rows("candidates"):
+        if row["source"] == "visual":
+            assert row["num_features_image"] == num_features(row["image_id"])
+            assert row["num_features_query"] <= stored.max_features
+            finer = again[row["query_id"], row["image_id"]]
+            assert finer["num_features_image"] > row["num_features_image"]
 
 
 def test_only_images_that_the_cleaning_kept_are_candidates(tiny_run):
@@ -118,12 +138,23 @@ def test_how_queries_are_cut_into_units_changes_no_row(own_run):
     assert _sorted_rows(run) == before
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 12])
-def test_how_the_split_is_cut_for_the_search_changes_no_row(own_run, monkeypatch, chunk):
+def test_a_large_evaluation_set_has_larger_units(own_run, monkeypatch):
     before = _sorted_rows(own_run)
-    monkeypatch.setattr(overlap, "_SEARCH_CHUNK", chunk)
+    monkeypatch.setattr(overlap, "_MAX_UNITS_OF_A_SET", 1)
+    run = _with(own_run, queries_per_unit=1)
+    assert [unit.unit_id for unit in run.step("overlap").plan()] == ["tiny-000", "text"]
+    run.finish("overlap")
+    assert _sorted_rows(run) == before
+
+
+@pytest.mark.parametrize("search_bytes", [1, 500, 100_000])
+def test_the_memory_of_the_search_changes_no_row(own_run, search_bytes):
+    """With next to none, queries are looked for one by one and the split comes row by row."""
+    before = _sorted_rows(own_run)
+    step = dataclasses.replace(own_run.step("overlap"), search_bytes=search_bytes)
     shutil.rmtree(own_run.run_dir / "state/overlap")
-    own_run.finish("overlap")
+    for unit in step.plan():
+        assert run_unit(step, own_run.run_dir, unit).error is None
     assert _sorted_rows(own_run) == before
 
 
@@ -179,7 +210,7 @@ def test_a_query_that_stopped_workers_fails_its_unit_and_is_not_passed_over(own_
     unit = next(u for u in run.step("overlap").plan() if u.unit_id == "tiny-001")
     crashes = unit.state_path(run.run_dir, CRASHES_SUFFIX)
     for _ in range(2):
-        record_crash(crashes, unit.fingerprint, "other", "killed by SIGSEGV")
+        record_crash(crashes, unit.fingerprint, "other", Crash("killed by SIGSEGV"))
     error = run.do("overlap")["tiny-001"].error
     assert "other.jpg: killed by SIGSEGV; replace the image" in error
 

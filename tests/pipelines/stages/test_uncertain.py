@@ -20,7 +20,7 @@ def _config(root, width=0.25, min_inliers=THRESHOLD):
         "source": {"root": root},
         "describe": {"long_side_px": 420, "max_features": 300},
         "embed": {"num_words": 4, "dimensions": 8},
-        "verify": {"uncertain_band": width},
+        "verify": {"uncertain_band": width, "cascade": {"mode": "reject_early"}},
         "clean": {"min_verified_neighbours": 2, "min_inliers": min_inliers},
     }
     return RunConfig.model_validate(content)

@@ -1,3 +1,4 @@
+import dataclasses
 from itertools import combinations
 
 import pytest
@@ -5,7 +6,10 @@ from gldv2_layout import image_id, write_classes
 from stage_runs import Run, read_outputs
 from tiny_run import draw_view, draw_wall, encode_jpeg
 
+from pipelines.markers import digest_outputs
 from pipelines.run_config import RunConfig
+from pipelines.run_tables import digest_of, digest_tables
+from pipelines.run_unit import run_unit
 from pipelines.stages.verify import blocks_of
 
 
@@ -190,3 +194,23 @@ def test_a_data_set_of_lone_images_has_nothing_to_verify_and_still_ends(tmp_path
     assert {row["reason"] for row in run.rows("verdicts")} == {"no_verified_neighbour"}
     assert run.manifest_rows("rgldv2_clean") == []
     assert len(run.manifest_rows("removed")) == 2
+
+
+def test_the_memory_of_the_search_changes_no_byte(embedded):
+    run = _verify(embedded, num_neighbours=2)
+    step = run.step("verify")
+    before = {path: data for path, data in read_outputs(run.run_dir).items() if "matches" in path}
+    assert before
+    frugal = dataclasses.replace(step, search_bytes=1)
+    for unit in frugal.plan():
+        assert run_unit(frugal, run.run_dir, unit).error is None
+    after = {path: data for path, data in read_outputs(run.run_dir).items() if "matches" in path}
+    assert after == before
+
+
+def test_a_unit_says_which_tables_it_reads(embedded):
+    """So that a worker need not read all markers of another stage for each of its units."""
+    run = _verify(embedded)
+    (first, *_) = run.step("verify").plan()
+    assert first.spec["tables"] == digest_tables(run.run_dir)
+    assert digest_of(run.run_dir, first, "images") == digest_outputs(run.run_dir, "ingest.join")

@@ -1,0 +1,1 @@
+"""Overlap certificates: what was compared with what, how well, and what came out, to be checked."""

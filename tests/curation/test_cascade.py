@@ -1,0 +1,30 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.cascade import CascadeSettings, list_looks
+
+counts = st.integers(1, 3000)
+
+
+@given(counts, counts, st.floats(1.1, 4), st.floats(0, 0.7))
+def test_every_look_sees_more_than_the_one_before_and_fewer_than_all(num_a, num_b, growth, share):
+    settings = CascadeSettings(growth=growth, share=share)
+    looks = list(list_looks(num_a, num_b, 30, settings))
+    sizes = [look.num_a * look.num_b for look in looks]
+    assert sizes == sorted(set(sizes))
+    assert all(4 * size <= 3 * num_a * num_b for size in sizes)
+    assert all(look.num_a <= num_a and look.num_b <= num_b for look in looks)
+
+
+@pytest.mark.parametrize(
+    ("num_features", "expected"),
+    [(400, []), (1024, [(384, 4), (768, 13)]), (2000, [(640, 4), (1216, 8)])],
+)
+def test_looks_at_images_of_usual_sizes(num_features, expected):
+    looks = list_looks(num_features, num_features, 30, CascadeSettings())
+    assert [(look.num_a, look.min_consistent) for look in looks] == expected
+
+
+def test_the_exact_mode_takes_no_look():
+    assert list(list_looks(1000, 1000, 30, CascadeSettings(mode="exact"))) == []

@@ -1,0 +1,39 @@
+from planted_features import draw_points, make_descriptors, make_features
+
+from curation.prepared_images import PreparedImages
+
+
+def describe(image_id):
+    seed = int(image_id)
+    return make_features(draw_points(seed, 10), descriptors=make_descriptors(seed, 10))
+
+
+def open_images(budget_bytes):
+    loaded = []
+
+    def load(image_id):
+        loaded.append(image_id)
+        return describe(image_id)
+
+    return PreparedImages(load, budget_bytes), loaded
+
+
+def test_an_image_is_prepared_once():
+    images, loaded = open_images(1 << 20)
+    assert images["1"] is images["1"]
+    assert images["2"] is not images["1"]
+    assert loaded == ["1", "2"]
+
+
+def test_those_asked_for_longest_ago_make_room():
+    images, loaded = open_images(2 * 10 * 144)
+    for image_id in ("1", "2", "1", "3", "1", "2"):
+        assert (images[image_id].features.geometry == describe(image_id).geometry).all()
+        assert len(images) <= 2
+    assert loaded == ["1", "2", "3", "2"]
+
+
+def test_an_image_larger_than_the_budget_is_prepared_all_the_same():
+    images, _ = open_images(1)
+    assert len(images["1"]) == 10
+    assert len(images) == 1

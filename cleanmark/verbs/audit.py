@@ -11,6 +11,8 @@ from cleanmark.certificate_check import check_certificate
 from cleanmark.verbs.arguments import Overrides
 from cleanmark.verbs.failures import polite_failure
 from cleanmark.verbs.outcome import stop_if_failed
+from manifests.certificates.carry import attach_certificate
+from manifests.image_lists import find_split
 from manifests.input_error import InputError
 from pipelines.audit.settings import load_audit
 
@@ -46,6 +48,11 @@ def audit(
         Path | None,
         typer.Option(metavar="FILE", help="What people say of findings, as CSV or Parquet."),
     ] = None,
+    *,
+    attach: Annotated[
+        bool,
+        typer.Option("--attach", help="Put the certificate beside the manifest.json of TRAIN too."),
+    ] = False,
     verify: Annotated[
         Path | None,
         typer.Option(
@@ -67,22 +74,37 @@ def audit(
     console = Console()
     with polite_failure(console):
         if verify is not None:
-            _refuse_beside_verify(against, photos, out, decisions, overrides)
+            _refuse_beside_verify(against, photos, out, decisions, overrides, attach)
             passed = check_certificate(console, verify, train=train, prove=prove)
         else:
             if train is None or not against:
                 raise InputError("give TRAIN and --against SET.yaml, or --verify CERTIFICATE")
+            manifest = find_manifest(train) if attach else None
             config = load_audit(train, against, photos, overrides or ())
             folder = out or Path("audits") / train.stem
             results, outcome = run_audit(config, folder, console, decisions, ctx.args)
             stop_if_failed(console, results)
+            if manifest is not None:
+                attach_certificate(folder, manifest)
             passed = outcome is not None and outcome.certificate.verdict.passed
         raise typer.Exit(0 if passed else 1)
+
+
+def find_manifest(train: Path) -> Path:
+    """The `manifest.json` of a list that has one.
+
+    Raises:
+        InputError: it has none.
+    """
+    split = find_split(train)
+    if split is None:
+        raise InputError(f"{train}: has no manifest.json, so leave out --attach")
+    return split.parent / "manifest.json"
 
 
 def _refuse_beside_verify(*options: object) -> None:
     if any(options):
         raise InputError(
             "--verify checks a certificate that is there; leave out --against, --photos, --out, "
-            "--decisions and --set"
+            "--decisions, --attach and --set"
         )

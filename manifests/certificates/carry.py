@@ -18,10 +18,29 @@ def copy_certificate(manifest: Path, folder: Path) -> None:
     Raises:
         CertificateError: the certificate is damaged, incomplete or of another manifest.
     """
-    path = manifest.with_name(CERTIFICATE_NAME)
+    if manifest.with_name(CERTIFICATE_NAME).is_file():
+        _copy(manifest.parent, manifest, folder)
+
+
+def attach_certificate(folder: Path, manifest: Path) -> None:
+    """Put the certificate of an audit beside the manifest that it speaks of.
+
+    Args:
+        folder: of the certificate.
+        manifest: a `manifest.json`.
+
+    Raises:
+        CertificateError: there is no certificate, or it is damaged, incomplete or of another
+            manifest.
+    """
+    _copy(folder, manifest, manifest.parent)
+
+
+def _copy(source: Path, manifest: Path, target: Path) -> None:
+    path = source / CERTIFICATE_NAME
     certificate = read_certificate(path)
     if certificate is None:
-        return
+        raise CertificateError(f"{path}: no such certificate; run the audit first")
     if certificate.training.manifest_sha256 != digest_file(manifest):
         raise CertificateError(
             f"{path}: speaks of another {manifest.name}; audit this one again, or take it away"
@@ -29,5 +48,5 @@ def copy_certificate(manifest: Path, folder: Path) -> None:
     for damage in list_damage(path, certificate):
         raise CertificateError(f"{damage}; copy it again, or audit the list again")
     for name in (*certificate.files, CERTIFICATE_NAME):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path.parent / name, folder / name)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)

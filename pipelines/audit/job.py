@@ -16,7 +16,7 @@ from pipelines.audit.training_list import read_training_list
 from pipelines.job import StepResult, run_step
 from pipelines.run_folder import locked
 from pipelines.runners import open_engine
-from pipelines.settings import EvaluationSetSettings, SourceSettings
+from pipelines.settings import EvaluationSetSettings, OverlapStageSettings, SourceSettings
 from pipelines.stages.describe import Describe
 from pipelines.stages.embed import Embed
 from pipelines.stages.embed_network import EmbedByNetwork
@@ -61,13 +61,13 @@ def build_audit_steps(config: AuditConfig, work_dir: Path) -> Iterator[Stage]:
     yield from _build_descriptions(config, work_dir)
     yield KeepAll(work_dir, timeout)
     yield DigestEvaluation(work_dir, evaluation_sets, timeout)
-    overlap = config.overlap
     # What is planted must not take the place of what is listed among a query's neighbours.
-    top_k = overlap.top_k + len(read_planted(work_dir))
+    top_k = config.overlap.top_k + len(read_planted(work_dir))
+    settings = config.overlap.model_dump() | {"top_k": top_k, "describe": None}
     yield Overlap(
         work_dir,
         evaluation_sets,
-        overlap.model_copy(update={"top_k": top_k}),
+        OverlapStageSettings.model_validate(settings),
         config.verify,
         config.describe,
         config.embed,

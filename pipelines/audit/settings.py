@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from curation.canary_choice import CanarySettings
+from curation.overlap import OverlapSettings
 from manifests.lineage import digest_json
 from manifests.strict_model import StrictModel
 from manifests.yaml_settings import ConfigError, describe_problems, parse_override, put_value
@@ -16,7 +17,6 @@ from pipelines.settings import (
     DescribeSettings,
     EmbedSettings,
     EvaluationSetSettings,
-    OverlapStageSettings,
     RunnerSettings,
     VerifySettings,
 )
@@ -39,6 +39,13 @@ class GateSettings(StrictModel):
     nobody has looked into; the certificate names them."""
 
 
+class AuditOverlapSettings(OverlapSettings):
+    """Evaluation queries against the list, by the features described below."""
+
+    queries_per_unit: int = Field(5, ge=1)
+    """Queries of one unit of work."""
+
+
 class AuditConfig(StrictModel):
     """A whole audit."""
 
@@ -51,7 +58,7 @@ class AuditConfig(StrictModel):
     """More features than a job takes by default: here every photograph counts."""
     embed: EmbedSettings = EmbedSettings()
     verify: VerifySettings = VerifySettings()
-    overlap: OverlapStageSettings = OverlapStageSettings()
+    overlap: AuditOverlapSettings = AuditOverlapSettings()
     canaries: CanarySettings = CanarySettings()
     gate: GateSettings = GateSettings()
     runner: RunnerSettings = RunnerSettings()

@@ -4,12 +4,16 @@ import csv
 import json
 
 import pytest
+import yaml
 from audit_world import LEAK_CLASS, LEAK_ID, SMALL, write_world
 from typer.testing import CliRunner
 
 from cleanmark.cli import app
 from manifests.certificates.covered_tables import FOLDER
+from manifests.certificates.verify import verify_certificate
+from manifests.input_error import InputError
 from pipelines.child import start_fork_server
+from training.manifest_checks import check_files
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,6 +106,27 @@ def test_a_certificate_is_checked_and_a_changed_one_is_found(world, audited, tmp
     result = _run("--verify", tmp_path)
     assert result.exit_code == 1
     assert "not sound" in result.output
+
+
+def test_the_certificate_is_put_beside_the_manifest_that_it_speaks_of(own_run, tmp_path):
+    (evaluation_set,) = own_run.config.evaluation_sets
+    (tmp_path / "set.yaml").write_text(yaml.safe_dump(evaluation_set.model_dump(mode="json")))
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    out = ("--out", tmp_path / "audit", "--attach", "--set", "runner.workers=1")
+    result = _run(own_run.run_dir, "--against", tmp_path / "set.yaml", *out, *settings)
+    assert result.exit_code == 1, result.output
+    manifests = own_run.run_dir / "manifests"
+    attached = (manifests / "certificate.json").read_bytes()
+    assert attached == (tmp_path / "audit/certificate.json").read_bytes()
+    assert verify_certificate(manifests).is_sound
+    with pytest.raises(InputError, match="failed its audit"):
+        check_files(manifests / "rgldv2_clean")
+
+
+def test_a_list_without_a_manifest_has_no_place_for_a_certificate(world, tmp_path):
+    result = _audit(world, tmp_path, "--attach")
+    assert result.exit_code == 2
+    assert "has no manifest.json, so leave out --attach" in result.output
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_units_that_raise_crash_or_hang_fail_alone_and_are_done_again(
         "clean.calibrate": 1,
         "clean.uncertain": 4,
         "clean.duplicates": 1,
+        "clean.index_duplicates": 0,
         "overlap": 2,
         "emit": 1,
     }

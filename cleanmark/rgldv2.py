@@ -109,36 +109,25 @@ def rebuild_rgldv2_clean(
     if not allow_other_totals:
         _check_totals(lists.train_clean, images, published)
     names = read_category_csv(lists.categories) if lists.categories is not None else {}
-    goes = pc.is_in(images["landmark_id"], pa.array([c.landmark_id for c in published]))
-    # Every class is split by itself, so that the removal of others changes nothing.
-    gone, kept = _split(images.filter(goes), settings), images.filter(pc.invert(goes))
     locations = None if run_dir is None else ImageLocations.read(run_dir)
-    kept, places, missing = _locate(kept, locations)
+    parts = _divide(images, published, locations, settings)
     if not allow_missing and run_dir is not None:
-        refuse_missing(run_dir, missing)
-    kept = _split(kept, settings)
+        refuse_missing(run_dir, parts.missing)
 
     # Until the last file is there, nothing may look finished.
     (out / "manifest.json").unlink(missing_ok=True)
-    split_path, removed_path = out / _SPLIT_FOLDER / _PART, out / "removed" / _PART
-    csv_path = out / _SPLIT_FOLDER / "train_clean.csv"
-    origins = ImageOrigins.read(lists.train, lists.attribution)
-    write_table(split_path, *describe_kept(kept, names, origins, places))
-    removed = pa.concat_tables([describe_published(gone), missing])
-    write_table(removed_path, REMOVED, removed.sort_by("image_id"))
-    write_train_clean_table(csv_path, kept)
-    files = (split_path, csv_path, removed_path)
+    digests = _write_parts(parts, out, names, ImageOrigins.read(lists.train, lists.attribution))
     manifest = Manifest(
-        counts=_count(kept),
-        gldv2_clean=_count(pa.concat_tables([kept, gone])),
+        counts=_count(parts.kept),
+        gldv2_clean=_count(pa.concat_tables([parts.kept, parts.gone])),
         ingested=len(images),
-        removed=_count_removed(removed),
-        digests={str(path.relative_to(out)): digest_file(path) for path in sorted(files)},
+        removed=_count_removed(parts.removed),
+        digests=digests,
         config_digest=digest_json(settings.model_dump(mode="json")),
         code_version=CODE_VERSION,
         policy={"policy": "published", **settings.model_dump(mode="json")},
         parents=_list_parents(lists, locations),
-        removed_classes=_describe_removals(gone, published, names),
+        removed_classes=_describe_removals(parts.gone, published, names),
         calibration=None,
         ties=(),
         pending=0,
@@ -146,6 +135,54 @@ def rebuild_rgldv2_clean(
     )
     write_manifest(out / "manifest.json", manifest)
     return manifest
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """A list taken apart.
+
+    Attributes:
+        kept: images that stay: image_id, landmark_id and split.
+        places: where they are, if a run has found them.
+        gone: images of the published classes, with the same columns.
+        missing: images that would stay if they were there, as rows of the table `removed`.
+    """
+
+    kept: pa.Table
+    places: Columns | None
+    gone: pa.Table
+    missing: pa.Table
+
+    @property
+    def removed(self) -> pa.Table:
+        """All images that do not stay, with the reason, by id."""
+        return pa.concat_tables([describe_published(self.gone), self.missing]).sort_by("image_id")
+
+
+def _divide(
+    images: pa.Table,
+    published: tuple[PublishedClass, ...],
+    locations: ImageLocations | None,
+    settings: ValSplitSettings,
+) -> _Parts:
+    goes = pc.is_in(images["landmark_id"], pa.array([c.landmark_id for c in published]))
+    kept, places, missing = _locate(images.filter(pc.invert(goes)), locations)
+    # Every class is split by itself, so that the removal of others changes nothing.
+    gone = _split(images.filter(goes), settings)
+    return _Parts(_split(kept, settings), places, gone, missing)
+
+
+def _write_parts(
+    parts: _Parts, out: Path, names: dict[int, str], origins: ImageOrigins
+) -> dict[str, str]:
+    """Write the tables; return the digests of their files."""
+    split_path, removed_path = out / _SPLIT_FOLDER / _PART, out / "removed" / _PART
+    csv_path = out / _SPLIT_FOLDER / "train_clean.csv"
+    write_table(split_path, *describe_kept(parts.kept, names, origins, parts.places))
+    write_table(removed_path, REMOVED, parts.removed)
+    write_train_clean_table(csv_path, parts.kept)
+    files = (split_path, csv_path, removed_path)
+    return {str(path.relative_to(out)): digest_file(path) for path in sorted(files)}
 
 
 def _list_parents(lists: Lists, locations: ImageLocations | None) -> dict[str, str]:

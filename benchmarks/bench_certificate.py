@@ -7,15 +7,13 @@ memory, and the ratio of the processor seconds to those of the bare loop.
     .venv/bin/python benchmarks/bench_certificate.py > certificate.json
 """
 
-import argparse
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from separate_processes import PREPARE, compare_ways, measure_process
+from separate_processes import PREPARE, run_ways
 
 from manifests.certificates.certificate import read_certificate
 from manifests.certificates.covered_tables import FINDINGS, FOLDER, TRAINING_ROWS, UNCOVERED
@@ -108,15 +106,7 @@ WAYS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        print(json.dumps(measure_process(lambda: WAYS[arguments.way](arguments.folder))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        ways = compare_ways(__file__, WAYS, folder)
+    ways = run_ways(__file__, __doc__, WAYS)
     bare = ways["bare_sha256"]["cpu_seconds"]
     for way in ways.values():
         way["times_bare_sha256"] = round(way["cpu_seconds"] / bare, 1)

@@ -8,15 +8,13 @@ processor seconds and peak memory, of which the imports alone take what `nothing
     .venv/bin/python benchmarks/bench_export.py > export.json
 """
 
-import argparse
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from published_lists import draw_class_sizes, write_published_list
-from separate_processes import PREPARE, compare_ways, measure_process
+from separate_processes import PREPARE, run_ways
 
 from cleanmark.export import export
 from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
@@ -91,15 +89,7 @@ def write_lists(folder: Path) -> Lists:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        print(json.dumps(measure_process(lambda: WAYS[arguments.way](arguments.folder))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(compare_ways(__file__, WAYS, folder), indent=1))
+    print(json.dumps(run_ways(__file__, __doc__, WAYS), indent=1))
 
 
 if __name__ == "__main__":

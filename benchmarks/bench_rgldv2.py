@@ -6,15 +6,13 @@ it, each way in a process of its own: seconds, processor seconds and peak memory
     .venv/bin/python benchmarks/bench_rgldv2.py > rgldv2.json
 """
 
-import argparse
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 
 import pandas as pd
 from published_lists import draw_class_sizes, write_published_list
-from separate_processes import PREPARE, compare_ways, measure_process
+from separate_processes import PREPARE, run_ways
 
 from cleanmark.rgldv2 import Lists, rebuild_rgldv2_clean
 from manifests.reference.published_removal import read_published_classes
@@ -58,15 +56,7 @@ WAYS = {PREPARE: draw_list, "ours": make_ours, "pandas": make_pandas}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        print(json.dumps(measure_process(lambda: WAYS[arguments.way](arguments.folder))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(compare_ways(__file__, WAYS, folder), indent=1))
+    print(json.dumps(run_ways(__file__, __doc__, WAYS), indent=1))
 
 
 if __name__ == "__main__":

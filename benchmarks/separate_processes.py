@@ -1,9 +1,11 @@
 """Ways to do one thing, each measured in a process of its own."""
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,3 +42,18 @@ def compare_ways(
         if way != PREPARE:
             found[way] = json.loads(done.stdout)
     return found
+
+
+def run_ways(
+    script: str, description: str | None, ways: Mapping[str, Callable[[Path], Any]]
+) -> dict[str, Any]:
+    """What such a script does: as a child measure one way and end, else compare all of them."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--way", choices=ways, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        print(json.dumps(measure_process(lambda: ways[arguments.way](arguments.folder))))
+        sys.exit()
+    with tempfile.TemporaryDirectory() as folder:
+        return compare_ways(script, ways, folder)

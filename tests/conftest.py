@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
 from stage_runs import Run
 from tiny_run import tiny_config, write_tiny_gldv2
+
+# A shell starts background jobs with Ctrl-C ignored; whatever a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A limit on the time of one example would be a timed assertion in disguise, and an example that
 # fails must fail again on the next machine.

@@ -2,28 +2,18 @@ import multiprocessing
 import os
 
 import pytest
+from engine_workers import run_on_worker
 from pipelines_helpers import ToyStage, read_calls
 
 from pipelines.attempts import MAX_ATTEMPTS, forget_attempts, run_attempt
-from pipelines.engines.shared_folder import SharedFolderError, check_token, write_token
-from pipelines.engines.worker import RunOnWorker
+from pipelines.engines.shared_folder import SharedFolderError, check_token
 from pipelines.markers import read_marker
 from pipelines.run_unit import run_unit
 from pipelines.units import UnitStatus
 
 
-def _run_all(stage, token=None):
-    """What an engine does with a function: all reports, one by one."""
-    function = RunOnWorker(stage, stage.run_dir, token or write_token(stage.run_dir))
-    function.setup()
-    try:
-        return [report for unit in stage.plan() for report in function.process(unit)]
-    finally:
-        function.teardown()
-
-
 def test_a_worker_runs_units_in_a_child(tmp_path):
-    reports = _run_all(ToyStage(tmp_path, num_units=2))
+    reports = run_on_worker(ToyStage(tmp_path, num_units=2))
     assert [report.status for report in reports] == [UnitStatus.DONE] * 2
     pids = {pid for _, pid, _ in read_calls(tmp_path)}
     assert len(pids) == 1
@@ -31,15 +21,15 @@ def test_a_worker_runs_units_in_a_child(tmp_path):
 
 
 def test_a_crashed_child_leaves_the_worker_alone(tmp_path):
-    first, second = _run_all(ToyStage(tmp_path, {"u00": "signal SIGSEGV"}, num_units=2))
+    first, second = run_on_worker(ToyStage(tmp_path, {"u00": "signal SIGSEGV"}, num_units=2))
     assert "SIGSEGV" in first.error
     assert second.status is UnitStatus.DONE
 
 
 def test_a_daemonic_worker_runs_units_itself(tmp_path):
     stage = ToyStage(tmp_path, num_units=1)
-    context = multiprocessing.get_context("fork")
-    worker = context.Process(target=_run_all, args=(stage,), daemon=True)
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=run_on_worker, args=(stage,), daemon=True)
     worker.start()
     worker.join(60)
     assert worker.exitcode == 0
@@ -49,7 +39,7 @@ def test_a_daemonic_worker_runs_units_itself(tmp_path):
 def test_another_folder_at_the_same_path_is_noticed(tmp_path):
     stage = ToyStage(tmp_path, num_units=1)
     with pytest.raises(SharedFolderError, match="not the run folder of the machine that started"):
-        _run_all(stage, token="of another folder")
+        run_on_worker(stage, token="of another folder")
     assert read_calls(tmp_path) == []
     with pytest.raises(SharedFolderError, match="mount at the same path"):
         check_token(tmp_path / "absent", "any")

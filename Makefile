@@ -37,7 +37,8 @@ test-slow: $(ENGINES)  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
 test-browser: $(INSTALLED)  ## review app and report in real Chromium (see `make browser`, `make axe`)
-	$(BIN)/python -m pytest tests/browser tests/cleanmark/reporting -m browser
+	$(BIN)/python -m pytest tests/browser -m browser
+	$(BIN)/python -m pytest tests/cleanmark/reporting -m browser
 
 test-postgres: $(INSTALLED)  ## the review's store on a PostgreSQL from Debian (needs root)
 	apt-get update -qq && apt-get install -y -qq postgresql

@@ -43,7 +43,8 @@ from pipelines.verdict_columns import open_kept_images
 _IMAGES_PER_UNIT = 20_000
 _PAIRS_PER_STEP = 256
 """After so many, progress is noted; an image with more pairs is prepared for matching again."""
-_EVIDENCE = ("num_tentative", "num_inliers", "verdict", "reason")
+COPY_EVIDENCE = ("num_tentative", "num_inliers", "verdict", "reason")
+"""What tables of copies keep of the verifier's answer."""
 
 _Row = dict[str, Any]
 
@@ -92,7 +93,9 @@ class FindCrossDuplicates:
         """Write one row per pair that is one photograph or shows one surface."""
         first, last = int(str(unit.spec["first"])), int(str(unit.spec["last"]))
         images = open_clean_images(self.run_dir)
-        exact = _take_range(_open_exact_pairs(self.run_dir, _state(self.run_dir)), first, last)
+        exact = _take_range(
+            _open_exact_pairs(self.run_dir, state_of_clean(self.run_dir)), first, last
+        )
         proposed = sorted({*self._propose_alike(first, last), *self._propose_near(first, last)})
         in_flight.expect(len(proposed))
         features = open_features(self.run_dir)
@@ -111,7 +114,7 @@ class FindCrossDuplicates:
 
     def _propose_alike(self, first: int, last: int) -> Iterator[Pair]:
         images = open_clean_images(self.run_dir)
-        index = _open_index(self.run_dir, self.settings.max_hash_bits, _state(self.run_dir))
+        index = _open_index(self.run_dir, self.settings.max_hash_bits, state_of_clean(self.run_dir))
         yield from find_alike(images, index, first, last, self.settings)
 
     def _propose_near(self, first: int, last: int) -> Iterator[Pair]:
@@ -166,16 +169,17 @@ def _describe_pair(images: ImageColumns, pair: Pair, kind: DuplicateKind, found:
         "landmark_id_b": int(images.landmark_ids[j]),
         "kind": kind,
         "hamming": images.count_hash_bits(i, j),
-        **{name: found[name] for name in _EVIDENCE},
+        **{name: found[name] for name in COPY_EVIDENCE},
     }
 
 
 def open_clean_images(run_dir: Path) -> ImageColumns:
     """The images that the cleaning kept."""
-    return _open_clean_images(run_dir, _state(run_dir))
+    return _open_clean_images(run_dir, state_of_clean(run_dir))
 
 
-def _state(run_dir: Path) -> tuple[str, str]:
+def state_of_clean(run_dir: Path) -> tuple[str, str]:
+    """What the images of the clean split depend on, for caches of them."""
     return digest_outputs(run_dir, Join.name), digest_outputs(run_dir, Clean.name)
 
 

@@ -22,7 +22,7 @@ from manifests.lineage import digest_bytes
 from manifests.parquet_io import write_rows
 from manifests.rows import DuplicateKind
 from pipelines.in_flight import InFlight
-from pipelines.markers import output_digests
+from pipelines.markers import digest_outputs
 from pipelines.pair_verification import Evidence, evidence, same_bytes, verify_many
 from pipelines.run_tables import open_features
 from pipelines.settings import (
@@ -32,12 +32,15 @@ from pipelines.settings import (
     VerifySettings,
 )
 from pipelines.stages.clean import Clean
-from pipelines.stages.cross_duplicates import open_clean_images
+from pipelines.stages.cross_duplicates import (
+    COPY_EVIDENCE,
+    open_clean_images,
+    state_of_clean,
+)
 from pipelines.stages.describe import Describe
 from pipelines.stages.ingest import Join
 from pipelines.units import Counts, Unit, make_unit
 
-_EVIDENCE = ("num_tentative", "num_inliers", "verdict", "reason")
 _Row = dict[str, Any]
 
 
@@ -72,11 +75,8 @@ class FindIndexDuplicates:
         if index is None:
             return []
         shards = sorted(_list_shards(index), key=lambda path: (-path.stat().st_size, path.name))
-        inputs = {
-            path: digest
-            for stage in (Join, Describe, Clean)
-            for path, digest in output_digests(self.run_dir, stage.name).items()
-        }
+        names = (Join.name, Describe.name, Clean.name)
+        inputs = {name: digest_outputs(self.run_dir, name) for name in names}
         return [self._plan_shard(shard, index, inputs) for shard in shards]
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
@@ -143,7 +143,9 @@ class FindIndexDuplicates:
     def _propose(self, images: Sequence[_IndexImage]) -> Iterator[tuple[_IndexImage, list[int]]]:
         """Positions in the clean split worth a look: of equal bytes, or with nearest hashes."""
         clean = open_clean_images(self.run_dir)
-        lookup = _open_lookup(self.run_dir, self.settings.max_hash_bits, _state(self.run_dir))
+        lookup = _open_lookup(
+            self.run_dir, self.settings.max_hash_bits, state_of_clean(self.run_dir)
+        )
         alike: defaultdict[int, list[int]] = defaultdict(list)
         for found in lookup.hashes.find_near(parse_hashes([image.phash for image in images])):
             if clean.sha256[found.position] != images[found.query].sha256:
@@ -203,7 +205,7 @@ def _describe_pair(
         "index_image_id": image.image_id,
         "kind": kind,
         "hamming": _count_bits(clean, position, image),
-        **{name: found[name] for name in _EVIDENCE},
+        **{name: found[name] for name in COPY_EVIDENCE},
     }
 
 
@@ -213,10 +215,6 @@ class _Lookup:
 
     hashes: HammingIndex
     positions_of_sha256: dict[str, list[int]]
-
-
-def _state(run_dir: Path) -> tuple[tuple[str, str], ...]:
-    return tuple(output_digests(run_dir, Clean.name).items())
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What the first look at the strongest features saves, and what it loses. JSON on stdout."""
+"""What looks at sketches save, and what they lose. JSON on standard output."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 
 MODES = ("reject_early", "decide_early")
-NUM_FEATURES = (256, 320, 384, 512)
+NUM_FEATURES = (256, 320, 384, 448, 512)
 MIN_CONSISTENT = (3, 4, 5)
 
 

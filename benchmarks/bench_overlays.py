@@ -12,8 +12,9 @@ from burnt_overlays import OVERLAYS, fill_canvas, save_as_jpeg
 from labelled_photos import LabelledPhoto, Pair, list_true_pairs, load_photos, sample_cross_pairs
 from threadpoolctl import threadpool_limits
 
+from curation.pair_answer import Verification
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import Verification, VerificationSettings, verify_pair
+from curation.verification import VerificationSettings, verify_pair
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 

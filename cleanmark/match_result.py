@@ -15,11 +15,8 @@ from cleanmark.reporting.correspondence_drawing import (
 )
 from curation.cascade import CascadeSettings
 from curation.correspondences import Correspondences, MatchableFeatures, match_prepared
-from curation.verification import (
-    Verification,
-    VerificationSettings,
-    ask_for_matches,
-)
+from curation.pair_answer import Verification
+from curation.verification import VerificationSettings, ask_for_matches
 from manifests.features import LocalFeatures
 from manifests.rows import MEANINGS
 

@@ -12,14 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.correspondences import Correspondences, MatchableFeatures
+from curation.correspondences import NO_CORRESPONDENCES, Correspondences, MatchableFeatures
 from curation.kernels.neighbour_search import select_matches
-from curation.verification import (
-    MatchRequest,
-    Verification,
-    VerificationSettings,
-    ask_for_matches,
-)
+from curation.pair_answer import Verification
+from curation.verification import MatchRequest, VerificationSettings, ask_for_matches
 from manifests.features import LocalFeatures
 
 Descriptors = NDArray[np.uint8]
@@ -53,8 +49,8 @@ class NeighbourFinder:
     """What finds neighbours for many pairs at once.
 
     Attributes:
-        find: from pairs of rows, uint8 (n, 128), and columns, uint8 (m, 128), with a row and two
-            columns at least, to the neighbours of each pair.
+        find: from pairs of rows, uint8 (n, d), and columns, uint8 (m, d), with a row and two
+            columns at least, to the neighbours of each pair; d is the same for all of a call.
         batch_size: pairs it is given at a time.
     """
 
@@ -93,11 +89,20 @@ def _answer_all(
 ) -> list[Verification]:
     """Give the pairs the matches they ask for, all at once, until none asks any more."""
     states = [_go_on(dialogue, None) for dialogue in dialogues]
-    while asking := {n: s for n, s in enumerate(states) if isinstance(s, MatchRequest)}:
+    while asking := _list_requests(states):
         answers = _match(list(asking.values()), max_ratio, finder)
         for number, matches in zip(asking, answers, strict=True):
             states[number] = _go_on(dialogues[number], matches)
     return [state for state in states if isinstance(state, Verification)]
+
+
+def _list_requests(
+    states: Sequence[MatchRequest | Verification],
+) -> dict[int, MatchRequest]:
+    """What is asked for, by the number of the dialogue; sketches first, which are shorter."""
+    asking = {n: state for n, state in enumerate(states) if isinstance(state, MatchRequest)}
+    sketched = {n: request for n, request in asking.items() if request.by_sketches}
+    return sketched or asking
 
 
 def _go_on(dialogue: _Dialogue, matches: Correspondences | None) -> MatchRequest | Verification:
@@ -113,13 +118,16 @@ def _match(
 ) -> list[Correspondences]:
     can_match = [request.num_a > 0 and request.num_b >= _MIN_COLUMNS for request in requests]
     pairs = [
-        (r.a.features.descriptors[: r.num_a], r.b.features.descriptors[: r.num_b])
+        (
+            r.a.get_descriptors(by_sketches=r.by_sketches).measured.values[: r.num_a],
+            r.b.get_descriptors(by_sketches=r.by_sketches).measured.values[: r.num_b],
+        )
         for r, can in zip(requests, can_match, strict=True)
         if can
     ]
     found = iter(finder.find(pairs) if pairs else ())
     return [
-        _select(next(found), request, max_ratio) if can else _no_matches()
+        _select(next(found), request, max_ratio) if can else NO_CORRESPONDENCES
         for request, can in zip(requests, can_match, strict=True)
     ]
 
@@ -135,7 +143,3 @@ def _select(found: FoundNeighbours, request: MatchRequest, max_ratio: float) -> 
         max_ratio**2,
     )
     return Correspondences(*selected)
-
-
-def _no_matches() -> Correspondences:
-    return Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))

@@ -11,6 +11,7 @@ from curation.kernels.compilation import freeze
 from curation.kernels.packed_columns import MeasuredDescriptors, Neighbours, PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import DotProductKernel, available_kernels
+from curation.sketches import sketch_descriptors
 from manifests.features import DESCRIPTOR_BYTES, LocalFeatures
 
 Indices = NDArray[np.intp]
@@ -45,10 +46,42 @@ class Correspondences:
         return Correspondences(self.index_a[chosen], self.index_b[chosen], self.ratio[chosen])
 
 
+NO_CORRESPONDENCES = Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+
+
+class SearchableDescriptors:
+    """Descriptors to search with and to be searched.
+
+    Args:
+        descriptors: uint8 (n, d), values at most 127; d is 128, or 32 of sketches.
+        kernel: the instructions to search with; by default the best of this processor.
+
+    Attributes:
+        measured: all of them, ready to search with.
+
+    Raises:
+        ValueError: a value is above 127.
+    """
+
+    def __init__(self, descriptors: Descriptors, kernel: DotProductKernel | None) -> None:
+        self.measured = MeasuredDescriptors.of(descriptors)
+        self._kernel = kernel
+        self._columns: dict[Range, PackedColumns | PortableColumns] = {}
+
+    def index_between(self, first: int, end: int) -> PackedColumns | PortableColumns:
+        """Those from `first` to before `end`, ready to be searched."""
+        columns = self._columns.get((first, end))
+        if columns is None:
+            # What an early answer never asks for is never derived.
+            columns = index_descriptors(self.measured.take(first, end), self._kernel)
+            self._columns[first, end] = columns
+        return columns
+
+
 class MatchableFeatures:
     """Features with what matching derives from them, derived once for any number of partners.
 
-    It takes about as much memory again as the descriptors: 140 kB for 1,000 features.
+    It takes up to one and a half times the memory of the descriptors: 200 kB for 1,000 features.
 
     Args:
         features: the features of an image.
@@ -60,32 +93,26 @@ class MatchableFeatures:
         self._kernel = kernel
         self.geometry_codes = features.geometry_codes
         self._count = len(features)
-        self._columns: dict[tuple[int, int], PackedColumns | PortableColumns] = {}
 
     def __len__(self) -> int:
         return self._count
 
+    def get_descriptors(self, *, by_sketches: bool) -> SearchableDescriptors:
+        """The whole descriptors, or the sketches of them.
+
+        Raises:
+            ValueError: a value is above 127.
+        """
+        return self._sketches if by_sketches else self._descriptors
+
     @cached_property
-    def measured(self) -> MeasuredDescriptors:
-        """All descriptors, ready to search with.
+    def _descriptors(self) -> SearchableDescriptors:
+        return SearchableDescriptors(_pad(self.features.descriptors), self._kernel)
 
-        Raises:
-            ValueError: a value is above 127.
-        """
-        return MeasuredDescriptors.of(_pad(self.features.descriptors))
-
-    def index_between(self, first: int, end: int) -> PackedColumns | PortableColumns:
-        """The descriptors from `first` to before `end`, ready to be searched.
-
-        Raises:
-            ValueError: a value is above 127.
-        """
-        columns = self._columns.get((first, end))
-        if columns is None:
-            # What an early answer never asks for is never derived.
-            columns = index_descriptors(self.measured.take(first, end), self._kernel)
-            self._columns[first, end] = columns
-        return columns
+    @cached_property
+    def _sketches(self) -> SearchableDescriptors:
+        sketches = sketch_descriptors(_pad(self.features.descriptors))
+        return SearchableDescriptors(sketches, self._kernel)
 
 
 class PairSearch:
@@ -97,10 +124,15 @@ class PairSearch:
         a: features of image a.
         b: features of image b.
         max_ratio: as in `match_descriptors`.
+        by_sketches: compare sketches instead of whole descriptors.
     """
 
-    def __init__(self, a: MatchableFeatures, b: MatchableFeatures, max_ratio: float) -> None:
-        self._a, self._b = a, b
+    def __init__(
+        self, a: MatchableFeatures, b: MatchableFeatures, max_ratio: float, *, by_sketches: bool
+    ) -> None:
+        self._rows = a.get_descriptors(by_sketches=by_sketches)
+        self._columns = b.get_descriptors(by_sketches=by_sketches)
+        self._geometry = a.geometry_codes, b.geometry_codes
         self._max_squared_ratio = max_ratio**2
         self._found = Neighbours(len(a), len(b))
         self._num_rows = 0
@@ -113,18 +145,13 @@ class PairSearch:
         Each time at least as many of both must be asked for as before, and more of either.
         """
         if num_a == 0 or num_b < _MIN_COLUMNS:
-            return Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+            return NO_CORRESPONDENCES
         *others, (columns, rows) = self._list_new_blocks(num_a, num_b)
-        measured, found = self._a.measured, self._found
+        measured, found = self._rows.measured, self._found
         for (first, end), between in others:
-            self._b.index_between(first, end).search(measured, between, first, found)
-        matches = self._b.index_between(*columns).find_matches(
-            measured,
-            rows,
-            columns[0],
-            found,
-            (self._a.geometry_codes, self._b.geometry_codes),
-            self._max_squared_ratio,
+            self._columns.index_between(first, end).search(measured, between, first, found)
+        matches = self._columns.index_between(*columns).find_matches(
+            measured, rows, columns[0], found, self._geometry, self._max_squared_ratio
         )
         return Correspondences(*matches)
 
@@ -167,7 +194,7 @@ def match_descriptors(
     """
     a, b = (MeasuredDescriptors.of(_pad(side)) for side in (descriptors_a, descriptors_b))
     if len(a) == 0 or len(b) < _MIN_COLUMNS:
-        return Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+        return NO_CORRESPONDENCES
     found = Neighbours(len(a), len(b))
     geometry = _NO_GEOMETRY, _NO_GEOMETRY
     columns = index_descriptors(b)
@@ -185,7 +212,7 @@ def match_features(a: LocalFeatures, b: LocalFeatures, max_ratio: float) -> Corr
 
 def match_prepared(a: MatchableFeatures, b: MatchableFeatures, max_ratio: float) -> Correspondences:
     """`match_features` for images that are matched more than once."""
-    return PairSearch(a, b, max_ratio).match_strongest(len(a), len(b))
+    return PairSearch(a, b, max_ratio, by_sketches=False).match_strongest(len(a), len(b))
 
 
 def index_descriptors(

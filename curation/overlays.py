@@ -22,6 +22,7 @@ from pydantic import Field
 
 from curation.geometry import Affine, Points, apply_affine, invert_affine
 from curation.kernels.affine_search import fit_core
+from curation.kernels.point_statistics import count_outside
 from curation.plausibility import Agreement
 from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
@@ -138,16 +139,11 @@ def _has_other_content(
     to_other: Affine,
     settings: OverlaySettings,
 ) -> bool:
-    xy = image.xy
-    mapped = apply_affine(to_other, xy)
-    in_view = _inside(mapped, np.zeros(2), np.array([other.width, other.height], np.float64))
-    margin_px = settings.box_margin * image.long_side
-    low, high = np.percentile(inliers, [2, 98], axis=0)
-    in_box = _inside(xy, low - margin_px, high + margin_px)
-    num_outside = int((in_view & ~in_box).sum())
-    enough = max(settings.min_outside, settings.min_outside_share * int(in_view.sum()))
-    return num_outside >= enough
-
-
-def _inside(xy: Points, low: Points, high: Points) -> NDArray[np.bool_]:
-    return np.asarray(np.all((xy >= low) & (xy <= high), axis=1))
+    num_in_view, num_outside = count_outside(
+        image.geometry_codes,
+        inliers,
+        to_other,
+        (other.width, other.height),
+        settings.box_margin * image.long_side,
+    )
+    return num_outside >= max(settings.min_outside, settings.min_outside_share * num_in_view)

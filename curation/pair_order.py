@@ -8,7 +8,6 @@ def comes_first(a: LocalFeatures, b: LocalFeatures) -> bool:
     short_a, short_b = (len(a), a.width, a.height), (len(b), b.width, b.height)
     if short_a != short_b:
         return short_a < short_b
-    places_a, places_b = a.geometry.tobytes(), b.geometry.tobytes()
-    if places_a != places_b:
-        return places_a < places_b
+    if a.geometry_bytes != b.geometry_bytes:
+        return a.geometry_bytes < b.geometry_bytes
     return a.descriptors.tobytes() <= b.descriptors.tobytes()

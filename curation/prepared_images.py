@@ -4,10 +4,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from curation.correspondences import MatchableFeatures
+from curation.sketches import SKETCH_BYTES
 from manifests.features import DESCRIPTOR_BYTES, LocalFeatures
 
-_BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 16
-"""The rearranged descriptor, and what is known of its length."""
+_BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 2 * SKETCH_BYTES + 40
+"""The rearranged descriptor, the sketch both ways, their lengths, and the geometry once more."""
 
 
 class PreparedImages:

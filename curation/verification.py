@@ -1,32 +1,34 @@
 """Do two photographs show the same surface? The one function that answers it."""
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Self
+from dataclasses import replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
 
 from curation.cascade import CascadeSettings, Look, list_looks
 from curation.copies import CopySettings, is_copy, may_be_copy
-from curation.correspondences import Correspondences, MatchableFeatures, PairSearch
+from curation.correspondences import (
+    NO_CORRESPONDENCES,
+    Correspondences,
+    MatchableFeatures,
+    PairSearch,
+)
 from curation.geometry import (
     Affine,
     AffineFit,
     GeometrySettings,
     find_consistent,
-    has_inverse,
-    invert_affine,
 )
 from curation.homography import (
-    Homography,
     HomographyFit,
     estimate_model,
-    invert_homography,
     is_degenerate_homography,
 )
 from curation.kernels.point_statistics import gather_places
 from curation.overlays import OverlaySettings, is_pasted, pasted_inliers
+from curation.pair_answer import Verification
 from curation.pair_order import comes_first
 from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
 from manifests.features import LocalFeatures
@@ -63,49 +65,6 @@ class VerificationSettings(StrictModel):
         return self.model_copy(update={"cascade": cascade})
 
 
-@dataclass(frozen=True, eq=False)
-class Verification:
-    """What the verifier says of a pair.
-
-    With the reasons `FEW_AMONG_STRONGEST` and `ENOUGH_AMONG_STRONGEST` numbers, model and inliers
-    are those of a look at the strongest features.
-
-    Attributes:
-        verdict: verified, duplicate or rejected.
-        reason: why.
-        num_tentative: correspondences after ratio and mutual test.
-        matrix: affine map from image a to image b in pixels of the described images, or None;
-            beside a homography, the affine map nearest to it at the centre of the inliers.
-        inliers: the correspondences that agree with the model; empty without one.
-        homography: the model where it is one, or None.
-    """
-
-    verdict: PairVerdict
-    reason: PairReason
-    num_tentative: int
-    matrix: Affine | None
-    inliers: Correspondences
-    homography: Homography | None = None
-
-    @property
-    def num_inliers(self) -> int:
-        """Number of correspondences that agree with the model."""
-        return len(self.inliers)
-
-    @property
-    def model(self) -> Literal["affine", "homography"] | None:
-        """Kind of the model, None without one."""
-        if self.matrix is None:
-            return None
-        return "affine" if self.homography is None else "homography"
-
-    @property
-    def transform(self) -> list[float] | None:
-        """The model, row by row: 6 numbers of an affine map, 9 of a homography, None without."""
-        model = self.matrix if self.homography is None else self.homography
-        return None if model is None else [float(value) for value in model.ravel()]
-
-
 class MatchRequest(NamedTuple):
     """What the verifier wants to have matched: the strongest `num_a` of a with `num_b` of b."""
 
@@ -113,6 +72,8 @@ class MatchRequest(NamedTuple):
     b: MatchableFeatures
     num_a: int
     num_b: int
+    by_sketches: bool
+    """Their sketches instead of whole descriptors."""
 
 
 def verify_pair(
@@ -152,15 +113,21 @@ def verify_prepared(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
 ) -> Verification:
     """`verify_pair` for images of which both are compared more than once."""
-    dialogue = ask_for_matches(a, b, settings)
+    is_turned = not comes_first(a.features, b.features)
+    dialogue = _verify_ordered(b, a, settings) if is_turned else _verify_ordered(a, b, settings)
+    searches: dict[bool, PairSearch] = {}
     try:
         request = next(dialogue)
-        search = PairSearch(request.a, request.b, settings.max_ratio)
         while True:
+            search = searches.get(request.by_sketches)
+            if search is None:
+                search = searches[request.by_sketches] = PairSearch(
+                    request.a, request.b, settings.max_ratio, by_sketches=request.by_sketches
+                )
             request = dialogue.send(search.match_strongest(request.num_a, request.num_b))
     except StopIteration as end:
         found: Verification = end.value
-        return found
+        return found.turn_round() if is_turned else found
 
 
 def ask_for_matches(
@@ -168,25 +135,26 @@ def ask_for_matches(
 ) -> Generator[MatchRequest, Correspondences, Verification]:
     """Verify a pair with correspondences that the caller finds, for instance on a GPU.
 
-    Yields requests, each for at least as many features as the one before, is sent what
-    `PairSearch.match_strongest` gives for each, and returns the answer.
+    Yields requests, first for sketches, each for more features than the one before, at last for
+    all descriptors; is sent what `PairSearch.match_strongest` gives for each, and returns the
+    answer.
     """
     if comes_first(a.features, b.features):
         return (yield from _verify_ordered(a, b, settings))
-    return _turn_round((yield from _verify_ordered(b, a, settings)))
+    return (yield from _verify_ordered(b, a, settings)).turn_round()
 
 
 def _verify_ordered(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
 ) -> Generator[MatchRequest, Correspondences, Verification]:
     if len(a.features) == 0 or len(b.features) == 0:
-        return _rejected(PairReason.NO_FEATURES, 0)
+        return _refuse(PairReason.NO_FEATURES, NO_CORRESPONDENCES, None)
     for look in list_looks(len(a), len(b), settings.min_inliers, settings.cascade):
-        matches = yield MatchRequest(a, b, look.num_a, look.num_b)
+        matches = yield MatchRequest(a, b, look.num_a, look.num_b, by_sketches=True)
         early = _decide_early(a.features, b.features, matches, look, settings)
         if early is not None:
             return early
-    matches = yield MatchRequest(a, b, len(a), len(b))
+    matches = yield MatchRequest(a, b, len(a), len(b), by_sketches=False)
     found = _judge(a.features, b.features, matches, settings)
     if found.reason not in _OVERLAYS or found.matrix is None:
         return found
@@ -200,7 +168,7 @@ def _decide_early(
     look: Look,
     settings: VerificationSettings,
 ) -> Verification | None:
-    """What a look at the strongest features says of a pair; None where that is not enough."""
+    """What a look says of a pair; None where that is not enough."""
     cascade = settings.cascade
     fit = find_consistent(
         a,
@@ -214,17 +182,24 @@ def _decide_early(
         return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
     needed = cascade.min_inlier_share * settings.min_inliers
     # Of the inliers of any true map most agree in scale and orientation too.
-    if cascade.mode == "reject_early" or fit.num_inliers < _MIN_CONSISTENT_SHARE * needed:
+    can_verify = cascade.mode == "decide_early" and fit.num_inliers >= (
+        _MIN_CONSISTENT_SHARE * needed
+    )
+    if not can_verify and look.min_inliers == 0:
         return None
     fit = estimate_model(a, b, matches, settings.geometry)
-    if fit is None or fit.num_inliers < needed:
+    if fit is None:
+        return None
+    if fit.num_inliers < look.min_inliers:
+        return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
+    if not can_verify or fit.num_inliers < needed:
         return None
     # Whether a pair is a copy depends on how many of all features agree.
     if may_be_copy(b, _get_affine(fit), settings.copies):
         return None
     if _find_objection(a, b, matches.select(fit.inliers), fit, settings) is not None:
         return None
-    return _tell(PairVerdict.VERIFIED, PairReason.ENOUGH_AMONG_STRONGEST, matches, fit)
+    return _verify(PairReason.ENOUGH_AMONG_STRONGEST, matches, fit)
 
 
 def _judge(
@@ -241,11 +216,10 @@ def _judge(
     objection = _find_objection(a, b, inliers, fit, settings)
     if objection is not None:
         return _refuse(objection, matches, fit)
+    found = _verify(PairReason.ENOUGH_INLIERS, matches, fit)
     if is_copy(a, b, _get_affine(fit), settings.copies):
-        verdict, reason = PairVerdict.DUPLICATE, PairReason.NEAR_DUPLICATE
-    else:
-        verdict, reason = PairVerdict.VERIFIED, PairReason.ENOUGH_INLIERS
-    return _tell(verdict, reason, matches, fit)
+        return replace(found, verdict=PairVerdict.DUPLICATE, reason=PairReason.NEAR_DUPLICATE)
+    return found
 
 
 def _get_affine(fit: AffineFit) -> AffineFit:
@@ -305,35 +279,8 @@ def _agreement(
 
 
 def _refuse(reason: PairReason, matches: Correspondences, fit: AffineFit | None) -> Verification:
-    if fit is None:
-        return _rejected(reason, len(matches))
-    return _tell(PairVerdict.REJECTED, reason, matches, fit)
+    return Verification(PairVerdict.REJECTED, reason, len(matches), matches, fit)
 
 
-def _tell(
-    verdict: PairVerdict, reason: PairReason, matches: Correspondences, fit: AffineFit
-) -> Verification:
-    homography = fit.homography if isinstance(fit, HomographyFit) else None
-    inliers = matches.select(fit.inliers)
-    return Verification(verdict, reason, len(matches), fit.matrix, inliers, homography)
-
-
-def _rejected(reason: PairReason, num_tentative: int) -> Verification:
-    nothing = np.empty(0, np.intp)
-    none = Correspondences(nothing, nothing, np.empty(0))
-    return Verification(PairVerdict.REJECTED, reason, num_tentative, None, none)
-
-
-def _turn_round(found: Verification) -> Verification:
-    inliers, matrix = found.inliers, None
-    order = inliers.index_b.argsort()  # no feature has two partners: there are no ties
-    inliers = Correspondences(inliers.index_b[order], inliers.index_a[order], inliers.ratio[order])
-    # A guard refuses what collapses the plane; it has no way back.
-    if found.matrix is not None and has_inverse(found.matrix):
-        matrix = invert_affine(found.matrix)
-    homography = None
-    if matrix is not None and found.homography is not None:
-        homography = invert_homography(found.homography)
-    return Verification(
-        found.verdict, found.reason, found.num_tentative, matrix, inliers, homography
-    )
+def _verify(reason: PairReason, matches: Correspondences, fit: AffineFit) -> Verification:
+    return Verification(PairVerdict.VERIFIED, reason, len(matches), matches, fit)

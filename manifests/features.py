@@ -57,6 +57,11 @@ class LocalFeatures:
         # Mapped files and fresh arrays shall be of one type.
         return np.asarray(codes)
 
+    @cached_property
+    def geometry_bytes(self) -> bytes:
+        """The geometry as stored, to be compared with that of other images."""
+        return self.geometry.tobytes()
+
     @property
     def size(self) -> NDArray[np.float64]:
         """Diameters of the described regions, float64 (n,), in pixels."""

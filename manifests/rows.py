@@ -154,7 +154,7 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (PairReason.ENOUGH_INLIERS, "Enough correspondences agree with one geometric model."),
         (
             PairReason.ENOUGH_AMONG_STRONGEST,
-            "The strongest features agree well; the others were not compared, nor counted.",
+            "Sketches of the strongest features agree well; whole descriptors were not compared.",
         ),
         (PairReason.SAME_BYTES, "The two files are identical."),
         (
@@ -165,7 +165,7 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (PairReason.TOO_FEW_TENTATIVE, "Fewer correspondences than the threshold before geometry."),
         (
             PairReason.FEW_AMONG_STRONGEST,
-            "The strongest features hardly agree; the others were not compared, nor counted.",
+            "Sketches of the strongest features hardly agree; whole descriptors were not compared.",
         ),
         (PairReason.NO_MODEL, "No geometric model fits more than a handful of correspondences."),
         (

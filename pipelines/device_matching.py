@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 import torch
 
 from curation.batched_verification import NeighbourFinder, verify_in_batches
-from curation.verification import Verification
+from curation.pair_answer import Verification
 from manifests.features import LocalFeatures
 from manifests.input_error import InputError
 from networks.matching import find_neighbours_of_pairs

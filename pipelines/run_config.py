@@ -102,7 +102,7 @@ class RunConfig(StrictModel):
         if self.clean.min_inliers > counted and self.verify.cascade.mode == "decide_early":
             raise ValueError(
                 f"clean.min_inliers ({self.clean.min_inliers}) is above the {counted:g} inliers up "
-                "to which verify.cascade.mode decide_early is sure to count: set the mode to "
+                "to which verify.cascade.mode decide_early always counts: set the mode to "
                 "reject_early"
             )
 

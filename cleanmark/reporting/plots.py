@@ -22,8 +22,8 @@ from cleanmark.reporting.tables import ControlTallies, PairTallies, VerdictTalli
 _MAX_LABELS = 12
 _BAR_WIDTH = 0.84
 _LEAST = (
-    " Pairs verified by a look at their strongest features have at least as many inliers as "
-    "counted here."
+    " Of pairs verified by a look at their strongest features, only the inliers of that look are "
+    "counted; they have about as many or more."
 )
 
 

@@ -280,7 +280,8 @@ def fit_core(
         if not fit_map(points, is_core, best):
             return False, best, 0.0, is_core
         square_residuals(best, points, squared)
-        is_core = squared <= np.sort(squared)[(len(squared) - 1) // 2]
+        middle = (len(squared) - 1) // 2
+        is_core = squared <= np.partition(squared, middle)[middle]
     return True, best, np.median(squared), is_core
 
 
@@ -308,42 +309,52 @@ def search_consistent(
     steps = compare_frames(codes_a, codes_b, index_a, index_b)
     chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
     maps = propose_similarities(points, steps, chosen)
-    tolerances = (wide_px, max_octaves * _SIZE_STEPS_PER_OCTAVE, max_turn)
+    most_steps = (
+        int(max_octaves * _SIZE_STEPS_PER_OCTAVE),
+        int(max_turn / _RADIANS_PER_ANGLE_STEP + 0.5),
+    )
     agreeing, squared = np.zeros(points.shape[1], np.bool_), np.empty(points.shape[1], np.float64)
     best, best_count = 0, -1
     for k in range(len(maps)):
-        find_agreeing(maps[k], points, steps, chosen[k], tolerances, squared, agreeing)
-        count = agreeing.sum()
+        square_residuals(maps[k], points, squared)
+        limit = hypothesis_limit(maps[k], wide_px)
+        count = find_agreeing(squared, limit, steps, chosen[k], most_steps, agreeing)
         if count > best_count:
             best, best_count = k, count
     if best_count < 0:
         return False, np.empty(6, np.float64), agreeing, squared
-    find_agreeing(maps[best], points, steps, chosen[best], tolerances, squared, agreeing)
+    square_residuals(maps[best], points, squared)
+    limit = hypothesis_limit(maps[best], wide_px)
+    find_agreeing(squared, limit, steps, chosen[best], most_steps, agreeing)
     return True, maps[best], agreeing, np.sqrt(squared)
 
 
 @compile_on_first_call
 def find_agreeing(
-    similarity: Map,
-    points: Frames,
+    squared: NDArray[np.float64],
+    limit: float,
     steps: Steps,
     proposer: int,
-    tolerances: tuple[float, float, float],
-    squared: NDArray[np.float64],
+    most_steps: tuple[int, int],
     agreeing: Mask,
-) -> None:
+) -> int:
     """Which correspondences agree with the proposer of a similarity, into `agreeing` (n,).
 
-    They do in place, scale and orientation: within pixels, steps of log2 diameter, and radians.
+    They do in place, scale and orientation: within squared pixels, steps of log2 diameter, and
+    steps of angle. Returns how many do.
     """
-    wide_px, most_steps, max_turn = tolerances
-    square_residuals(similarity, points, squared)
-    limit = hypothesis_limit(similarity, wide_px)
+    most_size, most_angle = np.int32(most_steps[0]), np.int32(most_steps[1])
     size, angle = steps[0, proposer], steps[1, proposer]
+    half, mask = np.int32(_ANGLE_STEPS_PER_TURN // 2), np.int32(_ANGLE_STEPS_PER_TURN - 1)
+    count = 0
     for i in range(len(squared)):
-        turn = (steps[1, i] - angle) & (_ANGLE_STEPS_PER_TURN - 1)
-        agreeing[i] = (
+        # From minus half a turn to half a turn, in 32 bits, of which many fit a register.
+        turn = np.int32(np.int32(np.int32(steps[1, i] - angle + half) & mask) - half)
+        agrees = (
             (squared[i] <= limit)
-            & (abs(steps[0, i] - size) <= most_steps)
-            & (min(turn, _ANGLE_STEPS_PER_TURN - turn) * _RADIANS_PER_ANGLE_STEP <= max_turn)
+            & (abs(np.int32(steps[0, i] - size)) <= most_size)
+            & (abs(turn) <= most_angle)
         )
+        agreeing[i] = agrees
+        count += agrees
+    return count

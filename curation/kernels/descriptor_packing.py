@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.kernels.compilation import compile_on_first_call, freeze
-from curation.kernels.dot_products import CODE_BITS, DESCRIPTOR_BYTES, LOWEST
+from curation.kernels.dot_products import CODE_BITS, LOWEST
 from curation.kernels.processor import DotProductKernel
 from curation.kernels.transposition import compile_transposition, transpose
 
@@ -18,11 +18,10 @@ LARGEST_VALUE = 127
 _NUM_CODES = 1 << CODE_BITS
 _HIGH_BITS_OF_EIGHT = 0x8080808080808080
 _WORD_BYTES = 4
-_NUM_WORDS = DESCRIPTOR_BYTES // _WORD_BYTES
 
 
 def measure(descriptors: Descriptors) -> tuple[Integers, Integers]:
-    """Squared lengths and sums of descriptors (n, 128), both int32 (n,).
+    """Squared lengths and sums of descriptors (n, d), both int32 (n,).
 
     Raises:
         ValueError: a value is above 127.
@@ -38,10 +37,10 @@ def measure(descriptors: Descriptors) -> tuple[Integers, Integers]:
 def pack(
     descriptors: Descriptors, squared_norms: Integers, kernel: DotProductKernel
 ) -> tuple[Words, Integers]:
-    """Arrange descriptors (m, 128) as columns of a kernel.
+    """Arrange descriptors (m, d) as columns of a kernel.
 
     Returns:
-        Words of four values each, uint32 (num_tiles, 32, num_columns), and the columns' codes,
+        Words of four values each, uint32 (num_tiles, d / 4, num_columns), and the columns' codes,
         int32 (num_tiles * num_columns,), as `compile_comparison` takes them.
     """
     return _pack(
@@ -49,7 +48,7 @@ def pack(
         squared_norms,
         kernel.num_lanes,
         kernel.num_columns,
-        compile_transposition(kernel),
+        compile_transposition(kernel, descriptors.shape[1]),
     )
 
 
@@ -62,9 +61,9 @@ def _measure(descriptors: Descriptors) -> tuple[Integers, Integers, bool]:
         row = descriptors[i]
         # Numba counts in 64 bits unless told at every step; 32 make use of whole registers.
         total, total_squared = np.int32(0), np.int32(0)
-        for k in range(DESCRIPTOR_BYTES):
+        for k in range(len(row)):
             total = np.int32(total + np.int32(row[k]))
-        for k in range(DESCRIPTOR_BYTES):
+        for k in range(len(row)):
             value = np.int32(row[k])
             total_squared = np.int32(total_squared + np.int32(value * value))
         squared[i], sums[i] = total_squared, total
@@ -88,15 +87,16 @@ def _pack(
     width: int,
     transposition: int,
 ) -> tuple[Words, Integers]:
-    count = len(descriptors)
+    count, num_bytes = descriptors.shape
+    num_words = num_bytes // _WORD_BYTES
     num_tiles = (count + width - 1) // width
-    data = np.empty((num_tiles, _NUM_WORDS, width), np.uint32)
+    data = np.empty((num_tiles, num_words, width), np.uint32)
     codes = np.full(num_tiles * width, LOWEST, np.int32)
-    group_bytes = num_lanes * DESCRIPTOR_BYTES
+    group_bytes = num_lanes * num_bytes
     # Numba's addresses have no sign, and would turn sums into floats.
     start, end = np.int64(descriptors.ctypes.data), np.int64(data.ctypes.data)
     # Columns that are not there are zeros.
-    last = np.zeros((num_lanes, DESCRIPTOR_BYTES), np.uint8)
+    last = np.zeros((num_lanes, num_bytes), np.uint8)
     for group in range(num_tiles * width // num_lanes):
         first = group * num_lanes
         tile = first // width
@@ -106,7 +106,7 @@ def _pack(
             for j in range(first, count):
                 last[j - first] = descriptors[j]
             source = np.int64(last.ctypes.data)
-        target = end + _WORD_BYTES * (tile * _NUM_WORDS * width + first - tile * width)
+        target = end + _WORD_BYTES * (tile * num_words * width + first - tile * width)
         transpose(transposition, source, target)
         for j in range(first, min(first + num_lanes, count)):
             # A lane meets its columns in ascending order; codes fall, so that the first one wins.

@@ -36,7 +36,6 @@ from curation.kernels.vector_ir import (
     store,
 )
 
-DESCRIPTOR_BYTES = 128
 CODE_BITS = 10
 """Bits for the position: values of seven bits and 128 dimensions leave that many of 32."""
 LOWEST = -(2**31)
@@ -44,21 +43,23 @@ LOWEST = -(2**31)
 
 _GROUP = 4
 """Bytes that are multiplied and added per lane."""
-_NUM_GROUPS = DESCRIPTOR_BYTES // _GROUP
 _UNROLL = 4
 _RESULTS_PER_ROW = 3
 _LLVM_WITH_BYTE_OPERANDS = 22
 
 
 @cache
-def compile_comparison(kernel: DotProductKernel) -> int:
+def compile_comparison(kernel: DotProductKernel, num_bytes: int) -> int:
     """The address of a function that compares a block of rows with all columns.
+
+    Descriptors have `num_bytes` bytes, a multiple of 16, at most 128.
 
     It takes ten int64; all but the numbers of tiles are addresses:
 
     - of the rows' descriptors: int64 (num_row_tiles * num_rows,), an address each;
     - num_row_tiles;
-    - of the packed columns: uint8 (num_tiles, 32, num_columns, 4), less the kernel's column bias;
+    - of the packed columns: uint8 (num_tiles, num_bytes / 4, num_columns, 4), less the kernel's
+      column bias;
     - num_tiles;
     - of the columns' codes: int32 (num_tiles * num_columns,), -|b|^2 * 1024 + code, or `LOWEST`
       where there is no column;
@@ -70,16 +71,18 @@ def compile_comparison(kernel: DotProductKernel) -> int:
     - of the result, int32 (num_row_tiles * num_rows, 3): the largest (2 a.b - |b|^2) * 1024 + code
       of the column, its lane, and the second largest.
     """
-    return compile_function(partial(_emit_comparison, kernel), num_arguments=10)
+    return compile_function(partial(_emit_comparison, kernel, num_bytes), num_arguments=10)
 
 
-def _emit_comparison(kernel: DotProductKernel, builder: Builder, arguments: list[Value]) -> None:
+def _emit_comparison(
+    kernel: DotProductKernel, num_bytes: int, builder: Builder, arguments: list[Value]
+) -> None:
     rows, num_row_tiles, columns, num_tiles, codes, row_codes, starts, space, best, result = (
         arguments
     )
     space_bytes = 2 * 4 * kernel.num_lanes * kernel.num_rows
     with CountingLoop(builder, num_tiles) as tile:
-        tile_columns = advance(builder, columns, tile.number, kernel.num_columns * DESCRIPTOR_BYTES)
+        tile_columns = advance(builder, columns, tile.number, kernel.num_columns * num_bytes)
         with CountingLoop(builder, num_row_tiles) as row_tile:
             sums = _emit_products(
                 kernel,
@@ -87,6 +90,7 @@ def _emit_comparison(kernel: DotProductKernel, builder: Builder, arguments: list
                 advance(builder, rows, row_tile.number, 8 * kernel.num_rows),
                 advance(builder, starts, row_tile.number, 4 * kernel.num_rows),
                 tile_columns,
+                num_bytes // _GROUP,
             )
             _emit_update(
                 kernel,
@@ -105,14 +109,19 @@ def _emit_comparison(kernel: DotProductKernel, builder: Builder, arguments: list
 
 
 def _emit_products(
-    kernel: DotProductKernel, builder: Builder, rows: Value, starts: Value, columns: Value
+    kernel: DotProductKernel,
+    builder: Builder,
+    rows: Value,
+    starts: Value,
+    columns: Value,
+    num_groups: int,
 ) -> list[Value]:
     """The sums of a tile, row by row, each `num_registers` vectors."""
     addresses = [load(builder, I64, rows, r) for r in range(kernel.num_rows)]
     first_sums = []
     for r in range(kernel.num_rows):
         first_sums += [_emit_first_sum(kernel, builder, starts, r)] * kernel.num_registers
-    with CountingLoop(builder, ir.Constant(I64, _NUM_GROUPS // _UNROLL), first_sums) as loop:
+    with CountingLoop(builder, ir.Constant(I64, num_groups // _UNROLL), first_sums) as loop:
         sums = list(loop.state)
         first = builder.mul(loop.number, ir.Constant(I64, _UNROLL))
         groups = [builder.add(first, ir.Constant(I64, number)) for number in range(_UNROLL)]

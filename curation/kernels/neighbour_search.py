@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from curation.kernels.compilation import compile_on_first_call
-from curation.kernels.dot_products import CODE_BITS, DESCRIPTOR_BYTES, LOWEST
+from curation.kernels.dot_products import CODE_BITS, LOWEST
 
 Descriptors = NDArray[np.uint8]
 Integers = NDArray[np.int32]
@@ -109,7 +109,7 @@ def search(
     """Bring nearest neighbours both ways up to date with some rows and some columns.
 
     Args:
-        rows: descriptors uint8 (n, 128), their squared lengths, and the sums of their values.
+        rows: descriptors uint8 (n, d), their squared lengths, and the sums of their values.
         first_row: the rows to compare begin here.
         end_row: and end before this one.
         columns: as `pack` arranges them for the kernel, their codes, and their squared lengths.
@@ -138,7 +138,7 @@ def search(
             for r in range(num_tiles * rows_per_tile):
                 # Rows missing from the last tile repeat the last row, and lose by their codes.
                 i = min(first + r, end_row - 1)
-                addresses[r] = values.ctypes.data + i * DESCRIPTOR_BYTES
+                addresses[r] = values.ctypes.data + i * values.shape[1]
                 code = _NUM_CODES - 1 - (first + r - start)
                 row_codes[r] = code - row_norms[i] * _NUM_CODES
                 starts[r] = row_sums[i] * column_bias

@@ -30,7 +30,7 @@ class MeasuredDescriptors:
     """Descriptors with what every comparison needs of them.
 
     Attributes:
-        values: uint8 (n, 128), contiguous, read-only.
+        values: uint8 (n, d), contiguous, read-only; d is 128, or 32 of sketches.
         squared_norms: int32 (n,).
         sums: int32 (n,).
     """
@@ -41,7 +41,7 @@ class MeasuredDescriptors:
 
     @classmethod
     def of(cls, descriptors: Descriptors) -> Self:
-        """Measure contiguous descriptors, uint8 (n, 128).
+        """Measure contiguous descriptors, uint8 (n, d).
 
         Raises:
             ValueError: a value is above 127.
@@ -121,7 +121,7 @@ class PackedColumns:
         self._data, self._codes = packed
         self._columns = self._data, self._codes, descriptors.squared_norms
         self._instructions = (
-            compile_comparison(kernel),
+            compile_comparison(kernel, descriptors.values.shape[1]),
             kernel.num_rows,
             kernel.num_lanes,
             kernel.column_bias,

@@ -113,14 +113,44 @@ def edge_distance(xy: Points, shape: Shape, unit: Shape) -> float:
 
 
 @compile_on_first_call
+def count_outside(
+    codes: NDArray[np.uint16], inliers: Points, to_other: Points, shape: Shape, margin_px: float
+) -> tuple[int, int]:
+    """How many features both images show, and how many of those lie outside the inliers' box.
+
+    Args:
+        codes: stored geometry of all features of an image, uint16 (n, 4).
+        inliers: some of its points, (m, 2), m >= 1; the outermost 4 % in each direction do not
+            count for the box.
+        to_other: affine map to the other image, (2, 3).
+        shape: of the other image.
+        margin_px: width by which the box is enlarged on every side.
+    """
+    shares = np.array([2.0, 98.0])
+    low_x, high_x = np.percentile(inliers[:, 0].copy(), shares)
+    low_y, high_y = np.percentile(inliers[:, 1].copy(), shares)
+    low_x, high_x = low_x - margin_px, high_x + margin_px
+    low_y, high_y = low_y - margin_px, high_y + margin_px
+    num_in_view = num_outside = 0
+    for i in range(len(codes)):
+        x, y = codes[i, 0] / _XY_STEPS_PER_PX, codes[i, 1] / _XY_STEPS_PER_PX
+        mapped_x = to_other[0, 0] * x + to_other[0, 1] * y + to_other[0, 2]
+        mapped_y = to_other[1, 0] * x + to_other[1, 1] * y + to_other[1, 2]
+        in_view = 0 <= mapped_x <= shape[0] and 0 <= mapped_y <= shape[1]
+        in_box = low_x <= x <= high_x and low_y <= y <= high_y
+        num_in_view += in_view
+        num_outside += in_view and not in_box
+    return num_in_view, num_outside
+
+
+@compile_on_first_call
 def find_median(vectors: Points) -> NDArray[np.float64]:
     """The median of vectors (n, 2), n >= 1, in each direction, (2,)."""
     medians = np.empty(2, np.float64)
     middle = len(vectors) // 2
     for axis in range(2):
-        values = vectors[:, axis].copy()
-        values.sort()
+        values = np.partition(vectors[:, axis].copy(), middle)
         medians[axis] = values[middle]
         if len(vectors) % 2 == 0:
-            medians[axis] = (values[middle - 1] + values[middle]) / 2
+            medians[axis] = (values[:middle].max() + values[middle]) / 2
     return medians

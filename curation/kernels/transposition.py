@@ -6,13 +6,13 @@ larger squares of it, and written column by column: no word is moved through mem
 
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from curation.kernels.dot_products import DESCRIPTOR_BYTES
 from curation.kernels.processor import DotProductKernel
 from curation.kernels.vector_ir import (
     I32,
@@ -30,23 +30,24 @@ Context = Any
 Type = Any
 
 _WORD_BYTES = 4
-_NUM_WORDS = DESCRIPTOR_BYTES // _WORD_BYTES
 _HIGH_BITS = 0x80808080
 _ONE_PER_BYTE = 0x01010101
 
 
 @cache
-def compile_transposition(kernel: DotProductKernel) -> int:
+def compile_transposition(kernel: DotProductKernel, num_bytes: int) -> int:
     """The address of a function that arranges descriptors as columns of a register.
+
+    Descriptors have `num_bytes` bytes; their words fill registers, or half of one.
 
     It takes two int64, both addresses:
 
-    - of `num_lanes` descriptors, uint8 (num_lanes, 128);
-    - of the first of their columns in a tile, uint32 (32, num_columns).
+    - of `num_lanes` descriptors, uint8 (num_lanes, num_bytes);
+    - of the first of their columns in a tile, uint32 (num_bytes / 4, num_columns).
 
     From every byte the kernel's column bias is taken.
     """
-    return compile_function(partial(_emit_transposition, kernel), num_arguments=2)
+    return compile_function(partial(_emit_transposition, kernel, num_bytes), num_arguments=2)
 
 
 def _emit_call(
@@ -64,17 +65,20 @@ transpose: Callable[..., None] = intrinsic(_emit_call)
 """Call the machine code of `compile_transposition` with its two arguments."""
 
 
-def _emit_transposition(kernel: DotProductKernel, builder: Builder, arguments: list[Value]) -> None:
+def _emit_transposition(
+    kernel: DotProductKernel, num_bytes: int, builder: Builder, arguments: list[Value]
+) -> None:
     descriptors, columns = arguments
-    size = kernel.num_lanes
+    num_words = num_bytes // _WORD_BYTES
+    size = min(kernel.num_lanes, num_words)
     vector = ir.VectorType(I32, size)
-    for first in range(0, _NUM_WORDS, size):
+    for first_row, first in product(range(0, kernel.num_lanes, size), range(0, num_words, size)):
         block = [
-            load(builder, vector, _move(builder, descriptors, row * _NUM_WORDS + first), 0)
-            for row in range(size)
+            load(builder, vector, _move(builder, descriptors, row * num_words + first), 0)
+            for row in range(first_row, first_row + size)
         ]
         for number, line in enumerate(_emit_turn(builder, block)):
-            place = _move(builder, columns, (first + number) * kernel.num_columns)
+            place = _move(builder, columns, (first + number) * kernel.num_columns + first_row)
             store(builder, _emit_less_bias(kernel, builder, line), place, 0)
 
 

@@ -7,19 +7,31 @@ from curation.cascade import CascadeSettings, list_looks
 counts = st.integers(1, 3000)
 
 
-@given(counts, counts, st.floats(1.1, 4), st.floats(0, 0.7))
-def test_every_look_sees_more_than_the_one_before_and_fewer_than_all(num_a, num_b, growth, share):
+@given(counts, counts, st.floats(1.1, 4), st.floats(0, 1))
+def test_every_look_sees_more_than_the_one_before_and_the_last_sees_all(
+    num_a, num_b, growth, share
+):
     settings = CascadeSettings(growth=growth, share=share)
-    looks = list(list_looks(num_a, num_b, 30, settings))
+    looks = list_looks(num_a, num_b, 30, settings)
     sizes = [look.num_a * look.num_b for look in looks]
     assert sizes == sorted(set(sizes))
-    assert all(4 * size <= 3 * num_a * num_b for size in sizes)
+    assert all(4 * size <= 3 * num_a * num_b for size in sizes[:-1])
     assert all(look.num_a <= num_a and look.num_b <= num_b for look in looks)
+    assert (looks[-1].num_a, looks[-1].num_b) == (num_a, num_b)
+    needed = [look.min_consistent for look in looks]
+    assert needed == sorted(needed)
+    assert [look.min_inliers for look in looks] == [0.0] * (len(looks) - 1) + [0.65 * 30]
 
 
 @pytest.mark.parametrize(
     ("num_features", "expected"),
-    [(400, []), (1024, [(384, 4), (768, 13)]), (2000, [(640, 4), (1216, 8)])],
+    [
+        (50, [(50, 15)]),
+        (400, [(400, 15)]),
+        (1024, [(448, 4), (1024, 15)]),
+        (1100, [(448, 4), (896, 10), (1100, 15)]),
+        (2000, [(704, 4), (1408, 7), (2000, 15)]),
+    ],
 )
 def test_looks_at_images_of_usual_sizes(num_features, expected):
     looks = list_looks(num_features, num_features, 30, CascadeSettings())
@@ -27,4 +39,4 @@ def test_looks_at_images_of_usual_sizes(num_features, expected):
 
 
 def test_the_exact_mode_takes_no_look():
-    assert list(list_looks(1000, 1000, 30, CascadeSettings(mode="exact"))) == []
+    assert list_looks(1000, 1000, 30, CascadeSettings(mode="exact")) == ()

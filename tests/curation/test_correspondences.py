@@ -159,7 +159,7 @@ def test_what_was_compared_before_is_as_if_it_were_compared_now(seed, steps):
         )
         for n in (0, 1)
     )
-    search = PairSearch(MatchableFeatures(a), MatchableFeatures(b), 0.95)
+    search = PairSearch(MatchableFeatures(a), MatchableFeatures(b), 0.95, by_sketches=False)
     num_a = num_b = 2
     for more_a, more_b in [(1, 0), *(step for step in steps if step != (0, 0))]:
         num_a, num_b = min(num_a + more_a, 250), min(num_b + more_b, 250)

@@ -26,7 +26,7 @@ def test_an_image_is_prepared_once():
 
 
 def test_those_asked_for_longest_ago_make_room():
-    images, loaded = open_images(2 * 10 * 144)
+    images, loaded = open_images(2 * 10 * 232)
     for image_id in ("1", "2", "1", "3", "1", "2"):
         assert (images[image_id].features.geometry == describe(image_id).geometry).all()
         assert len(images) <= 2

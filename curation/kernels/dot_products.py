@@ -5,7 +5,9 @@ a tile written down instruction by instruction stays in registers (Goto and van 
 the scheme). A tile of columns stays in the first cache while a block of rows passes over it.
 
 Every sum is packed with its position before it is compared: v * 1024 + code. Best value and its
-place are then one maximum, and equal values are settled by the code, without any branch.
+place are then one maximum, and equal values are settled by the code, without any branch. Sums begin
+with the high bits of what is added to them in the end, so that a shift that takes in the low bits
+packs them in one instruction.
 """
 
 from collections.abc import Sequence
@@ -31,6 +33,7 @@ from curation.kernels.vector_ir import (
     maximum,
     minimum,
     reduce_max,
+    shift_in,
     splat,
     splat_constant,
     store,
@@ -41,6 +44,8 @@ CODE_BITS = 10
 LOWEST = -(2**31)
 """Below every packed value."""
 
+_SUM_SHIFT = CODE_BITS + 1
+"""One bit more, for 2 a.b."""
 _GROUP = 4
 """Bytes that are multiplied and added per lane."""
 _UNROLL = 4
@@ -67,7 +72,7 @@ def compile_comparison(kernel: DotProductKernel, num_bytes: int) -> int:
     - of the rows' first sums, likewise: what the column bias takes from a.b;
     - of working space: int32 (num_row_tiles * num_rows, 2, num_lanes), filled with `LOWEST`;
     - of the columns' best so far, int32 (num_tiles * num_columns,), which is updated with
-      (2 a.b - |a|^2) * 1024 + code of the row;
+      -|a - b|^2 * 1024 + code of the row + code of the column;
     - of the result, int32 (num_row_tiles * num_rows, 3): the largest (2 a.b - |b|^2) * 1024 + code
       of the column, its lane, and the second largest.
     """
@@ -83,6 +88,8 @@ def _emit_comparison(
     space_bytes = 2 * 4 * kernel.num_lanes * kernel.num_rows
     with CountingLoop(builder, num_tiles) as tile:
         tile_columns = advance(builder, columns, tile.number, kernel.num_columns * num_bytes)
+        tile_codes = advance(builder, codes, tile.number, 4 * kernel.num_columns)
+        parts = _emit_code_parts(kernel, builder, tile_codes)
         with CountingLoop(builder, num_row_tiles) as row_tile:
             sums = _emit_products(
                 kernel,
@@ -90,13 +97,14 @@ def _emit_comparison(
                 advance(builder, rows, row_tile.number, 8 * kernel.num_rows),
                 advance(builder, starts, row_tile.number, 4 * kernel.num_rows),
                 tile_columns,
+                [high for high, _ in parts],
                 num_bytes // _GROUP,
             )
             _emit_update(
                 kernel,
                 builder,
                 sums,
-                codes=advance(builder, codes, tile.number, 4 * kernel.num_columns),
+                low_bits=[low for _, low in parts],
                 row_codes=advance(builder, row_codes, row_tile.number, 4 * kernel.num_rows),
                 space=advance(builder, space, row_tile.number, space_bytes),
                 columns_best=advance(builder, best, tile.number, 4 * kernel.num_columns),
@@ -114,13 +122,14 @@ def _emit_products(
     rows: Value,
     starts: Value,
     columns: Value,
+    column_starts: list[Value],
     num_groups: int,
 ) -> list[Value]:
     """The sums of a tile, row by row, each `num_registers` vectors."""
     addresses = [load(builder, I64, rows, r) for r in range(kernel.num_rows)]
-    first_sums = []
+    first_sums: list[Value] = []
     for r in range(kernel.num_rows):
-        first_sums += [_emit_first_sum(kernel, builder, starts, r)] * kernel.num_registers
+        first_sums += _emit_first_sums(kernel, builder, starts, r, column_starts)
     with CountingLoop(builder, ir.Constant(I64, num_groups // _UNROLL), first_sums) as loop:
         sums = list(loop.state)
         first = builder.mul(loop.number, ir.Constant(I64, _UNROLL))
@@ -132,10 +141,23 @@ def _emit_products(
     return sums
 
 
-def _emit_first_sum(kernel: DotProductKernel, builder: Builder, starts: Value, row: int) -> Value:
+def _emit_first_sums(
+    kernel: DotProductKernel, builder: Builder, starts: Value, row: int, column_starts: list[Value]
+) -> list[Value]:
     if kernel.column_bias == 0:
-        return ir.Constant(ir.VectorType(I32, kernel.num_lanes), None)
-    return splat(builder, load(builder, I32, starts, row), kernel.num_lanes)
+        return column_starts
+    of_row = splat(builder, load(builder, I32, starts, row), kernel.num_lanes)
+    return [builder.add(start, of_row) for start in column_starts]
+
+
+def _emit_code_parts(
+    kernel: DotProductKernel, builder: Builder, codes: Value
+) -> list[tuple[Value, Value]]:
+    """The codes of a tile of columns: what sums begin with, and the bits that follow a sum."""
+    vector = ir.VectorType(I32, kernel.num_lanes)
+    shift, mask = splat_constant(vector, _SUM_SHIFT), splat_constant(vector, (1 << _SUM_SHIFT) - 1)
+    loaded = [load(builder, vector, codes, v) for v in range(kernel.num_registers)]
+    return [(builder.ashr(code, shift), builder.and_(code, mask)) for code in loaded]
 
 
 def _emit_dots(
@@ -206,7 +228,7 @@ def _emit_update(
     builder: Builder,
     sums: list[Value],
     *,
-    codes: Value,
+    low_bits: list[Value],
     row_codes: Value,
     space: Value,
     columns_best: Value,
@@ -214,19 +236,18 @@ def _emit_update(
     """Bring the best two of every row and the best of every column up to date with a tile."""
     registers = range(kernel.num_registers)
     vector = ir.VectorType(I32, kernel.num_lanes)
-    shift = splat_constant(vector, CODE_BITS + 1)  # one more, for 2 a.b
-    column_codes = [load(builder, vector, codes, v) for v in registers]
     best_of_columns = [load(builder, vector, columns_best, v) for v in registers]
     for r in range(kernel.num_rows):
         best = load(builder, vector, space, 2 * r)
         second = load(builder, vector, space, 2 * r + 1)
         row_code = splat(builder, load(builder, I32, row_codes, r), kernel.num_lanes)
         for v in registers:
-            doubled = builder.shl(sums[r * kernel.num_registers + v], shift)
-            seen_by_row = builder.add(doubled, column_codes[v])
+            total = sums[r * kernel.num_registers + v]
+            seen_by_row = shift_in(builder, total, low_bits[v], _SUM_SHIFT)
             second = maximum(builder, second, minimum(builder, best, seen_by_row))
             best = maximum(builder, best, seen_by_row)
-            seen_by_column = builder.add(doubled, row_code)
+            # The column's own code is the same for all rows, and taken off in the end.
+            seen_by_column = builder.add(seen_by_row, row_code)
             best_of_columns[v] = maximum(builder, best_of_columns[v], seen_by_column)
         store(builder, best, space, 2 * r)
         store(builder, second, space, 2 * r + 1)

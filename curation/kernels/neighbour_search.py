@@ -169,10 +169,11 @@ def search(
                 else:
                     second_squared[i] = min(second_squared[i], best)
         for j in range(len(column_norms)):
-            distance = column_norms[j] - (columns_best[j] >> CODE_BITS)
+            packed = columns_best[j] - (codes[j] + column_norms[j] * _NUM_CODES)
+            distance = -(packed >> CODE_BITS)
             if distance < columns_squared[first_column + j]:
                 columns_squared[first_column + j] = distance
-                code = columns_best[j] & (_NUM_CODES - 1)
+                code = packed & (_NUM_CODES - 1)
                 nearest_row[first_column + j] = start + _NUM_CODES - 1 - code
 
 

@@ -129,6 +129,16 @@ def minimum(builder: Builder, left: Value, right: Value) -> Value:
     return call(builder, f"llvm.smin.v{left.type.count}i32", left.type, left, right)
 
 
+def shift_in(builder: Builder, value: Value, low_bits: Value, shift: int) -> Value:
+    """Lane by lane `value` shifted to the left, and `low_bits`, less than 2^shift, behind it."""
+    vector = value.type
+    if not llvm.get_host_cpu_features().get("avx512vbmi2"):
+        return builder.or_(builder.shl(value, splat_constant(vector, shift)), low_bits)
+    high = builder.shl(low_bits, splat_constant(vector, vector.element.width - shift))
+    name = f"llvm.fshl.v{vector.count}i32"
+    return call(builder, name, vector, value, high, splat_constant(vector, shift))
+
+
 def call(builder: Builder, name: str, result: IrType, *arguments: Value) -> Value:
     """The result of one of LLVM's own functions."""
     function = builder.module.globals.get(name)

@@ -143,5 +143,8 @@ def test_rows_of_a_table_give_the_same_plan_as_objects(graphs):
         if not rows:
             continue
         columns = CandidateColumns.from_table(pa.Table.from_pylist(rows))
+        parts = [pa.Table.from_pylist(rows[start::3]) for start in range(min(3, len(rows)))]
+        in_parts = CandidateColumns.from_tables(parts)
         for policy in POLICIES:
             assert _plan(columns, decisions, policy) == _plan(candidates, decisions, policy)
+            assert _plan(in_parts, decisions, policy) == _plan(candidates, decisions, policy)

@@ -10,18 +10,19 @@ kernels = pytest.mark.parametrize("kernel", available_kernels(), ids=lambda kern
 
 
 @kernels
+@pytest.mark.parametrize("num_bytes", [32, 128])
 @pytest.mark.parametrize("count", [2, 7, 8, 16, 63, 64, 65, 200])
-def test_a_column_of_a_tile_is_a_descriptor_less_the_bias(kernel, count):
-    descriptors = make_descriptors(count, count)
+def test_a_column_of_a_tile_is_a_descriptor_less_the_bias(kernel, count, num_bytes):
+    descriptors = np.ascontiguousarray(make_descriptors(count, count)[:, :num_bytes])
     data, codes = pack(descriptors, measure(descriptors)[0], kernel)
     width = kernel.num_columns
     num_tiles = -(-count // width)
-    expected = np.zeros((num_tiles * width, 128), np.int16)
+    expected = np.zeros((num_tiles * width, num_bytes), np.int16)
     expected[:count] = descriptors
-    assert data.shape == (num_tiles, 32, width)
+    assert data.shape == (num_tiles, num_bytes // 4, width)
     # Tiles, groups of four bytes, columns, bytes: columns first makes descriptors of them again.
-    columns = data.view(np.int8).reshape(num_tiles, 32, width, 4).transpose(0, 2, 1, 3)
-    assert np.array_equal(columns.reshape(-1, 128), expected - kernel.column_bias)
+    columns = data.view(np.int8).reshape(num_tiles, -1, width, 4).transpose(0, 2, 1, 3)
+    assert np.array_equal(columns.reshape(-1, num_bytes), expected - kernel.column_bias)
     assert (codes[:count] > LOWEST).all()
     assert (codes[count:] == LOWEST).all()
 

@@ -23,10 +23,10 @@ def find_neighbours(a, b, kernel):
     return index(b, kernel).find_neighbours(MeasuredDescriptors.of(a))
 
 
-def draw_words(seed, count, num_words, low=0):
+def draw_words(seed, count, num_words, low=0, num_bytes=128):
     """Descriptors drawn from few different ones, so that distances tie and rows repeat."""
     rng = np.random.default_rng((seed, num_words))
-    words = rng.choice(np.array([low, 1, 126, 127], np.uint8), (num_words, 128))
+    words = rng.choice(np.array([low, 1, 126, 127], np.uint8), (num_words, num_bytes))
     return words[rng.integers(0, num_words, count)]
 
 
@@ -41,9 +41,17 @@ def assert_exact(found, a, b):
 
 @names
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 1000), st.integers(1, 300), st.integers(2, 300), st.integers(1, 400))
-def test_neighbours_are_those_of_the_definition(kernel, seed, num_rows, num_columns, num_words):
-    both = draw_words(seed, num_rows + num_columns, num_words)
+@given(
+    st.integers(0, 1000),
+    st.integers(1, 300),
+    st.integers(2, 300),
+    st.integers(1, 400),
+    st.sampled_from([32, 128]),
+)
+def test_neighbours_are_those_of_the_definition(
+    kernel, seed, num_rows, num_columns, num_words, num_bytes
+):
+    both = draw_words(seed, num_rows + num_columns, num_words, num_bytes=num_bytes)
     a, b = both[:num_rows], both[num_rows:]
     assert_exact(find_neighbours(a, b, kernel), a, b)
 

@@ -1,3 +1,4 @@
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,6 +7,8 @@ from planted_features import make_descriptors
 from slow_verification import square_distances
 
 from curation.correspondences import index_descriptors
+from curation.kernels import packed_columns, vector_ir
+from curation.kernels.dot_products import compile_comparison
 from curation.kernels.packed_columns import MeasuredDescriptors, Neighbours, PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import AVX2, available_kernels
@@ -53,6 +56,16 @@ def test_neighbours_are_those_of_the_definition(
 ):
     both = draw_words(seed, num_rows + num_columns, num_words, num_bytes=num_bytes)
     a, b = both[:num_rows], both[num_rows:]
+    assert_exact(find_neighbours(a, b, kernel), a, b)
+
+
+@pytest.mark.parametrize("kernel", available_kernels(), ids=lambda kernel: kernel.name)
+def test_processors_that_cannot_shift_two_words_at_once_find_the_same(kernel, monkeypatch):
+    features = llvm.get_host_cpu_features()
+    features["avx512vbmi2"] = False
+    monkeypatch.setattr(vector_ir.llvm, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(packed_columns, "compile_comparison", compile_comparison.__wrapped__)
+    a, b = draw_words(3, 70, 60), draw_words(4, 90, 60)
     assert_exact(find_neighbours(a, b, kernel), a, b)
 
 

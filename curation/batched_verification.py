@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.correspondences import NO_CORRESPONDENCES, Correspondences, MatchableFeatures
+from curation.geometry import AffineFit, find_consistent
 from curation.kernels.neighbour_search import select_matches
 from curation.pair_answer import Verification
+from curation.pair_search import Glimpse
 from curation.verification import MatchRequest, VerificationSettings, ask_for_matches
 from manifests.features import LocalFeatures
 
@@ -81,7 +83,7 @@ def verify_in_batches(
         yield from _answer_all(dialogues, settings.max_ratio, finder)
 
 
-_Dialogue = Generator[MatchRequest, Correspondences, Verification]
+_Dialogue = Generator[MatchRequest, Glimpse, Verification]
 
 
 def _answer_all(
@@ -91,8 +93,10 @@ def _answer_all(
     states = [_go_on(dialogue, None) for dialogue in dialogues]
     while asking := _list_requests(states):
         answers = _match(list(asking.values()), max_ratio, finder)
-        for number, matches in zip(asking, answers, strict=True):
-            states[number] = _go_on(dialogues[number], matches)
+        for (number, request), matches in zip(asking.items(), answers, strict=True):
+            states[number] = _go_on(
+                dialogues[number], (matches, _find_consistent(request, matches))
+            )
     return [state for state in states if isinstance(state, Verification)]
 
 
@@ -101,13 +105,19 @@ def _list_requests(
 ) -> dict[int, MatchRequest]:
     """What is asked for, by the number of the dialogue; sketches first, which are shorter."""
     asking = {n: state for n, state in enumerate(states) if isinstance(state, MatchRequest)}
-    sketched = {n: request for n, request in asking.items() if request.by_sketches}
+    sketched = {n: request for n, request in asking.items() if request.limits is not None}
     return sketched or asking
 
 
-def _go_on(dialogue: _Dialogue, matches: Correspondences | None) -> MatchRequest | Verification:
+def _find_consistent(request: MatchRequest, matches: Correspondences) -> AffineFit | None:
+    if request.limits is None:
+        return None
+    return find_consistent(request.a.features, request.b.features, matches, request.limits)
+
+
+def _go_on(dialogue: _Dialogue, glimpse: Glimpse | None) -> MatchRequest | Verification:
     try:
-        return next(dialogue) if matches is None else dialogue.send(matches)
+        return next(dialogue) if glimpse is None else dialogue.send(glimpse)
     except StopIteration as end:
         verification: Verification = end.value
         return verification
@@ -119,8 +129,8 @@ def _match(
     can_match = [request.num_a > 0 and request.num_b >= _MIN_COLUMNS for request in requests]
     pairs = [
         (
-            r.a.get_descriptors(by_sketches=r.by_sketches).measured.values[: r.num_a],
-            r.b.get_descriptors(by_sketches=r.by_sketches).measured.values[: r.num_b],
+            r.a.get_descriptors(by_sketches=r.limits is not None).measured.values[: r.num_a],
+            r.b.get_descriptors(by_sketches=r.limits is not None).measured.values[: r.num_b],
         )
         for r, can in zip(requests, can_match, strict=True)
         if can

@@ -22,17 +22,17 @@ class CascadeSettings(StrictModel):
     descriptors.
 
     Of all 10,296 pairs of 144 landmark photographs the exact mode verifies 234 at 480 px and 1,024
-    features, and 326 at 800 px and 2,000. The default loses one of the first (with 33 inliers) and
-    none of the second. It makes one, which shows one place, and which a guard refuses when all
-    descriptors are compared. The fewest inliers among all descriptors of a pair that a look
-    verifies are 35 and 37.
+    features, and 326 at 800 px and 2,000. The default loses none of them. It makes one, at 800 px:
+    of one place, but refused by a guard when all descriptors are compared. The fewest inliers among
+    all descriptors of a pair that a look verifies are 35 and 37; the most of one that it rejects,
+    22 and 28.
     """
 
     mode: Literal["decide_early", "reject_early", "exact"] = "decide_early"
     """`decide_early`: a look can reject and verify; inliers of pairs verified by a look are those
     that it counted. `reject_early`: a look can only reject, and inliers of all verified pairs are
     counted in full. `exact`: every pair is verified with all descriptors and no look."""
-    num_features: int = Field(448, ge=32)
+    num_features: int = Field(384, ge=32)
     """Strongest features of each image that the first look compares, at least; as in all looks,
     rounded up to a multiple of 64."""
     share: float = Field(0.35, ge=0, le=1)
@@ -40,7 +40,7 @@ class CascadeSettings(StrictModel):
     growth: float = Field(2.0, ge=1.1, le=10)
     """Each further look compares so many times the features of the look before; the last one, all
     of them."""
-    min_consistent: int = Field(4, ge=2)
+    min_consistent: int = Field(3, ge=2)
     """Correspondences of a look that must agree on one similarity in place, scale and orientation
     for going on, at least."""
     min_consistent_share: float = Field(0.5, ge=0, le=1)
@@ -48,12 +48,9 @@ class CascadeSettings(StrictModel):
     strong features agreed no better than weak ones: `verify.min_inliers` times the share of all
     comparisons that it makes. They do agree better, so that such a pair has more to show; sketches
     show a little less than descriptors."""
-    min_last_share: float = Field(0.65, ge=0, le=1)
-    """Inliers that the last look must find for going on, in units of `verify.min_inliers`: the
-    sketches of all features show nearly as many as their descriptors."""
     max_octaves: float = Field(1.0, gt=0)
     """Tolerance in scale."""
-    max_turn_deg: float = Field(45.0, gt=0, le=180)
+    max_turn_deg: float = Field(30.0, gt=0, le=180)
     """Tolerance in orientation."""
     min_inlier_share: float = Field(1.2, ge=1)
     """Inliers with which a look verifies a pair, in units of `verify.min_inliers`. Above 1, so that
@@ -66,8 +63,6 @@ class Look(NamedTuple):
     num_a: int
     num_b: int
     min_consistent: int
-    min_inliers: float
-    """Of an affine map; asked of the last look alone, and 0 of the others."""
 
 
 def list_looks(
@@ -85,7 +80,6 @@ def list_looks(
         settings.growth,
         settings.min_consistent,
         settings.min_consistent_share,
-        settings.min_last_share,
     )
 
 
@@ -99,7 +93,6 @@ def _list_looks(
     growth: float,
     min_consistent: int,
     min_consistent_share: float,
-    min_last_share: float,
 ) -> tuple[Look, ...]:
     looks: list[Look] = []
     factor, seen = 1.0, (0, 0)
@@ -113,8 +106,7 @@ def _list_looks(
             strongest, compared = (num_a, num_b), 1.0
         if strongest != seen:
             expected = round(min_consistent_share * compared * min_inliers)
-            last = min_last_share * min_inliers if compared == 1 else 0.0
-            looks.append(Look(*strongest, max(min_consistent, expected), last))
+            looks.append(Look(*strongest, max(min_consistent, expected)))
         seen = strongest
         factor *= growth
     return tuple(looks)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ Descriptors = NDArray[np.uint8]
 Range = tuple[int, int]
 """The first, and the one behind the last."""
 
-_MIN_COLUMNS = 2
+MIN_COLUMNS = 2
 """The ratio test needs a second neighbour."""
 _NO_GEOMETRY = freeze(np.empty((0, 4), np.uint16))
 
@@ -115,59 +114,6 @@ class MatchableFeatures:
         return SearchableDescriptors(sketches, self._kernel)
 
 
-class PairSearch:
-    """The correspondences of one pair of images among ever more of their strongest features.
-
-    What was compared for the strongest is not compared again for more of them.
-
-    Args:
-        a: features of image a.
-        b: features of image b.
-        max_ratio: as in `match_descriptors`.
-        by_sketches: compare sketches instead of whole descriptors.
-    """
-
-    def __init__(
-        self, a: MatchableFeatures, b: MatchableFeatures, max_ratio: float, *, by_sketches: bool
-    ) -> None:
-        self._rows = a.get_descriptors(by_sketches=by_sketches)
-        self._columns = b.get_descriptors(by_sketches=by_sketches)
-        self._geometry = a.geometry_codes, b.geometry_codes
-        self._max_squared_ratio = max_ratio**2
-        self._found = Neighbours(len(a), len(b))
-        self._num_rows = 0
-        self._ends = [0]
-        """Columns were compared up to the last, in stretches that end at these."""
-
-    def match_strongest(self, num_a: int, num_b: int) -> Correspondences:
-        """The correspondences among the `num_a` strongest features of a and `num_b` of b.
-
-        Each time at least as many of both must be asked for as before, and more of either.
-        """
-        if num_a == 0 or num_b < _MIN_COLUMNS:
-            return NO_CORRESPONDENCES
-        *others, (columns, rows) = self._list_new_blocks(num_a, num_b)
-        measured, found = self._rows.measured, self._found
-        for (first, end), between in others:
-            self._columns.index_between(first, end).search(measured, between, first, found)
-        matches = self._columns.index_between(*columns).find_matches(
-            measured, rows, columns[0], found, self._geometry, self._max_squared_ratio
-        )
-        return Correspondences(*matches)
-
-    def _list_new_blocks(self, num_a: int, num_b: int) -> list[tuple[Range, Range]]:
-        """Columns and rows that were not compared yet: an L around those that were."""
-        num_columns = self._ends[-1]
-        blocks = []
-        if num_a > self._num_rows:
-            blocks = [(columns, (self._num_rows, num_a)) for columns in pairwise(self._ends)]
-        if num_b > num_columns:
-            blocks.append(((num_columns, num_b), (0, num_a)))
-            self._ends.append(num_b)
-        self._num_rows = num_a
-        return blocks
-
-
 def match_descriptors(
     descriptors_a: Descriptors, descriptors_b: Descriptors, max_ratio: float
 ) -> Correspondences:
@@ -193,7 +139,7 @@ def match_descriptors(
         ValueError: a value is above 127.
     """
     a, b = (MeasuredDescriptors.of(_pad(side)) for side in (descriptors_a, descriptors_b))
-    if len(a) == 0 or len(b) < _MIN_COLUMNS:
+    if len(a) == 0 or len(b) < MIN_COLUMNS:
         return NO_CORRESPONDENCES
     found = Neighbours(len(a), len(b))
     geometry = _NO_GEOMETRY, _NO_GEOMETRY
@@ -212,7 +158,18 @@ def match_features(a: LocalFeatures, b: LocalFeatures, max_ratio: float) -> Corr
 
 def match_prepared(a: MatchableFeatures, b: MatchableFeatures, max_ratio: float) -> Correspondences:
     """`match_features` for images that are matched more than once."""
-    return PairSearch(a, b, max_ratio, by_sketches=False).match_strongest(len(a), len(b))
+    if len(a) == 0 or len(b) < MIN_COLUMNS:
+        return NO_CORRESPONDENCES
+    rows, columns = a.get_descriptors(by_sketches=False), b.get_descriptors(by_sketches=False)
+    matches = columns.index_between(0, len(b)).find_matches(
+        rows.measured,
+        (0, len(a)),
+        0,
+        Neighbours(len(a), len(b)),
+        (a.geometry_codes, b.geometry_codes),
+        max_ratio**2,
+    )
+    return Correspondences(*matches)
 
 
 def index_descriptors(

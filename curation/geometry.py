@@ -7,9 +7,8 @@ an affine map by local optimisation (Philbin et al. 2007, "fast spatial matching
 Convention: x points right, y down, angles turn clockwise on the screen, as OpenCV stores them.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,31 +111,42 @@ def estimate_affine(
         The fit with most inliers (of equals, the smaller sum of residuals), or None when no
         hypothesis can be refined to an affine map.
     """
-    is_found, matrix, inliers, residuals_px = search_affine(
-        features_a.geometry_codes,
-        features_b.geometry_codes,
-        matches.index_a,
-        matches.index_b,
-        settings.max_hypotheses,
-        settings.max_scale,
-        settings.hypothesis_tolerance * features_b.long_side,
-        settings.tolerance * features_b.long_side,
-        settings.num_refinements,
-        settings.num_refined,
+    return as_fit(
+        *search_affine(
+            features_a.geometry_codes,
+            features_b.geometry_codes,
+            matches.index_a,
+            matches.index_b,
+            settings.max_hypotheses,
+            settings.max_scale,
+            settings.hypothesis_tolerance * features_b.long_side,
+            settings.tolerance * features_b.long_side,
+            settings.num_refinements,
+            settings.num_refined,
+        )
     )
-    if not is_found:
-        return None
-    return AffineFit(matrix.reshape(2, 3), inliers, residuals_px)
+
+
+class ConsistencyLimits(NamedTuple):
+    """How well correspondences agree on one similarity in place, scale and orientation."""
+
+    max_hypotheses: int
+    """Similarities tried."""
+    max_scale: float
+    """Largest change of scale, either way."""
+    tolerance_px: float
+    """In place, in image b."""
+    max_octaves: float
+    """In scale."""
+    max_turn: float
+    """In orientation, in radians."""
 
 
 def find_consistent(
     features_a: LocalFeatures,
     features_b: LocalFeatures,
     matches: Correspondences,
-    settings: GeometrySettings,
-    *,
-    max_octaves: float,
-    max_turn_deg: float,
+    limits: ConsistencyLimits,
 ) -> AffineFit | None:
     """Find the similarity that most correspondences agree with in place, scale and orientation.
 
@@ -147,24 +157,27 @@ def find_consistent(
         features_a: features of image a.
         features_b: features of image b.
         matches: tentative correspondences, n of them.
-        settings: numbers of trials, and the tolerance of a hypothesis in place.
-        max_octaves: tolerance in scale.
-        max_turn_deg: tolerance in orientation.
+        limits: numbers of trials, and tolerances.
 
     Returns:
         The similarity, unrefined, or None when no correspondence proposes any.
     """
-    is_found, matrix, inliers, residuals_px = search_consistent(
-        features_a.geometry_codes,
-        features_b.geometry_codes,
-        matches.index_a,
-        matches.index_b,
-        settings.max_hypotheses,
-        settings.max_scale,
-        settings.hypothesis_tolerance * features_b.long_side,
-        max_octaves,
-        math.radians(max_turn_deg),
+    return as_fit(
+        *search_consistent(
+            features_a.geometry_codes,
+            features_b.geometry_codes,
+            matches.index_a,
+            matches.index_b,
+            *limits,
+        )
     )
-    if not is_found:
-        return None
-    return AffineFit(matrix.reshape(2, 3), inliers, residuals_px)
+
+
+def as_fit(
+    is_found: bool,  # noqa: FBT001  (as compiled code returns it)
+    matrix: NDArray[np.float64],
+    inliers: NDArray[np.bool_],
+    residuals_px: Points,
+) -> AffineFit | None:
+    """What a compiled search found, float64 (6,) and (n,); None for nothing."""
+    return AffineFit(matrix.reshape(2, 3), inliers, residuals_px) if is_found else None

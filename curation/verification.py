@@ -1,5 +1,6 @@
 """Do two photographs show the same surface? The one function that answers it."""
 
+import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, Self
@@ -7,19 +8,19 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
-from curation.cascade import CascadeSettings, Look, list_looks
+from curation.cascade import CascadeSettings, list_looks
 from curation.copies import CopySettings, is_copy, may_be_copy
 from curation.correspondences import (
     NO_CORRESPONDENCES,
     Correspondences,
     MatchableFeatures,
-    PairSearch,
+    match_prepared,
 )
 from curation.geometry import (
     Affine,
     AffineFit,
+    ConsistencyLimits,
     GeometrySettings,
-    find_consistent,
 )
 from curation.homography import (
     HomographyFit,
@@ -30,6 +31,7 @@ from curation.kernels.point_statistics import gather_places
 from curation.overlays import OverlaySettings, is_pasted, pasted_inliers
 from curation.pair_answer import Verification
 from curation.pair_order import comes_first
+from curation.pair_search import Glimpse, SketchSearch
 from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
@@ -72,8 +74,9 @@ class MatchRequest(NamedTuple):
     b: MatchableFeatures
     num_a: int
     num_b: int
-    by_sketches: bool
-    """Their sketches instead of whole descriptors."""
+    limits: ConsistencyLimits | None
+    """Their sketches are wanted, and which correspondences are consistent; None for whole
+    descriptors, and all correspondences."""
 
 
 def verify_pair(
@@ -115,16 +118,17 @@ def verify_prepared(
     """`verify_pair` for images of which both are compared more than once."""
     is_turned = not comes_first(a.features, b.features)
     dialogue = _verify_ordered(b, a, settings) if is_turned else _verify_ordered(a, b, settings)
-    searches: dict[bool, PairSearch] = {}
+    search: SketchSearch | None = None
     try:
         request = next(dialogue)
         while True:
-            search = searches.get(request.by_sketches)
-            if search is None:
-                search = searches[request.by_sketches] = PairSearch(
-                    request.a, request.b, settings.max_ratio, by_sketches=request.by_sketches
-                )
-            request = dialogue.send(search.match_strongest(request.num_a, request.num_b))
+            if request.limits is None:
+                matches = match_prepared(request.a, request.b, settings.max_ratio)
+                request = dialogue.send((matches, None))
+            else:
+                if search is None:
+                    search = SketchSearch(request.a, request.b, settings.max_ratio, request.limits)
+                request = dialogue.send(search.look_at(request.num_a, request.num_b))
     except StopIteration as end:
         found: Verification = end.value
         return found.turn_round() if is_turned else found
@@ -132,12 +136,12 @@ def verify_prepared(
 
 def ask_for_matches(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
-) -> Generator[MatchRequest, Correspondences, Verification]:
+) -> Generator[MatchRequest, Glimpse, Verification]:
     """Verify a pair with correspondences that the caller finds, for instance on a GPU.
 
     Yields requests, first for sketches, each for more features than the one before, at last for
-    all descriptors; is sent what `PairSearch.match_strongest` gives for each, and returns the
-    answer.
+    all descriptors. Is sent what `SketchSearch.look_at` gives for each of the first, and the
+    correspondences for the last. Returns the answer.
     """
     if comes_first(a.features, b.features):
         return (yield from _verify_ordered(a, b, settings))
@@ -146,53 +150,52 @@ def ask_for_matches(
 
 def _verify_ordered(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
-) -> Generator[MatchRequest, Correspondences, Verification]:
+) -> Generator[MatchRequest, Glimpse, Verification]:
     if len(a.features) == 0 or len(b.features) == 0:
         return _refuse(PairReason.NO_FEATURES, NO_CORRESPONDENCES, None)
+    limits = _limit_consistency(b.features, settings)
     for look in list_looks(len(a), len(b), settings.min_inliers, settings.cascade):
-        matches = yield MatchRequest(a, b, look.num_a, look.num_b, by_sketches=True)
-        early = _decide_early(a.features, b.features, matches, look, settings)
-        if early is not None:
-            return early
-    matches = yield MatchRequest(a, b, len(a), len(b), by_sketches=False)
+        matches, fit = yield MatchRequest(a, b, look.num_a, look.num_b, limits)
+        if fit is None or fit.num_inliers < look.min_consistent:
+            return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
+        if _can_verify(fit, settings):
+            early = _verify_early(a.features, b.features, matches, settings)
+            if early is not None:
+                return early
+    matches, _ = yield MatchRequest(a, b, len(a), len(b), None)
     found = _judge(a.features, b.features, matches, settings)
     if found.reason not in _OVERLAYS or found.matrix is None:
         return found
     return _judge_without_overlay(a.features, b.features, matches, found, settings)
 
 
-def _decide_early(
+def _limit_consistency(b: LocalFeatures, settings: VerificationSettings) -> ConsistencyLimits:
+    return ConsistencyLimits(
+        settings.geometry.max_hypotheses,
+        settings.geometry.max_scale,
+        settings.geometry.hypothesis_tolerance * b.long_side,
+        settings.cascade.max_octaves,
+        math.radians(settings.cascade.max_turn_deg),
+    )
+
+
+def _can_verify(consistent: AffineFit, settings: VerificationSettings) -> bool:
+    """Of the inliers of any true map most agree in scale and orientation too."""
+    needed = settings.cascade.min_inlier_share * settings.min_inliers
+    return settings.cascade.mode == "decide_early" and (
+        consistent.num_inliers >= _MIN_CONSISTENT_SHARE * needed
+    )
+
+
+def _verify_early(
     a: LocalFeatures,
     b: LocalFeatures,
     matches: Correspondences,
-    look: Look,
     settings: VerificationSettings,
 ) -> Verification | None:
-    """What a look says of a pair; None where that is not enough."""
-    cascade = settings.cascade
-    fit = find_consistent(
-        a,
-        b,
-        matches,
-        settings.geometry,
-        max_octaves=cascade.max_octaves,
-        max_turn_deg=cascade.max_turn_deg,
-    )
-    if fit is None or fit.num_inliers < look.min_consistent:
-        return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
-    needed = cascade.min_inlier_share * settings.min_inliers
-    # Of the inliers of any true map most agree in scale and orientation too.
-    can_verify = cascade.mode == "decide_early" and fit.num_inliers >= (
-        _MIN_CONSISTENT_SHARE * needed
-    )
-    if not can_verify and look.min_inliers == 0:
-        return None
+    """Verify a pair by a look; None where that is not enough."""
     fit = estimate_model(a, b, matches, settings.geometry)
-    if fit is None:
-        return None
-    if fit.num_inliers < look.min_inliers:
-        return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
-    if not can_verify or fit.num_inliers < needed:
+    if fit is None or fit.num_inliers < settings.cascade.min_inlier_share * settings.min_inliers:
         return None
     # Whether a pair is a copy depends on how many of all features agree.
     if may_be_copy(b, _get_affine(fit), settings.copies):

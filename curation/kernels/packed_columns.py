@@ -18,6 +18,7 @@ from curation.kernels.neighbour_search import (
     split,
 )
 from curation.kernels.processor import DotProductKernel
+from curation.kernels.sketch_look import Sighting, look
 
 Matches = tuple[Indices, Indices, Ratios]
 """Rows, ascending; their columns; their ratios of distances."""
@@ -198,3 +199,43 @@ class PackedColumns:
             *self._instructions,
         )
         return matches
+
+    def look(
+        self,
+        rows: MeasuredDescriptors,
+        between: tuple[int, int],
+        first_column: int,
+        found: Neighbours,
+        geometry: tuple[Codes, Codes],
+        max_squared_ratio: float,
+        limits: tuple[int, float, float, float, float],
+    ) -> Sighting:
+        """`find_matches`, and which of them are consistent.
+
+        Args:
+            rows: as in `find_matches`, and so all but the last.
+            between: likewise.
+            first_column: likewise.
+            found: likewise.
+            geometry: likewise.
+            max_squared_ratio: likewise.
+            limits: the last five arguments of `search_consistent`.
+        """
+        max_hypotheses, max_scale, tolerance_px, max_octaves, max_turn = limits
+        sighting: Sighting = look(
+            rows.rows,
+            *between,
+            geometry[0],
+            self._columns,
+            first_column,
+            geometry[1],
+            found.found,
+            max_squared_ratio,
+            *self._instructions,
+            max_hypotheses,
+            max_scale,
+            tolerance_px,
+            max_octaves,
+            max_turn,
+        )
+        return sighting

@@ -20,7 +20,6 @@ def test_every_look_sees_more_than_the_one_before_and_the_last_sees_all(
     assert (looks[-1].num_a, looks[-1].num_b) == (num_a, num_b)
     needed = [look.min_consistent for look in looks]
     assert needed == sorted(needed)
-    assert [look.min_inliers for look in looks] == [0.0] * (len(looks) - 1) + [0.65 * 30]
 
 
 @pytest.mark.parametrize(
@@ -28,9 +27,8 @@ def test_every_look_sees_more_than_the_one_before_and_the_last_sees_all(
     [
         (50, [(50, 15)]),
         (400, [(400, 15)]),
-        (1024, [(448, 4), (1024, 15)]),
-        (1100, [(448, 4), (896, 10), (1100, 15)]),
-        (2000, [(704, 4), (1408, 7), (2000, 15)]),
+        (1024, [(384, 3), (768, 8), (1024, 15)]),
+        (2000, [(704, 3), (1408, 7), (2000, 15)]),
     ],
 )
 def test_looks_at_images_of_usual_sizes(num_features, expected):

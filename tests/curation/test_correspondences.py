@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from planted_features import draw_points, make_descriptors, make_features
 
-from curation.correspondences import (
-    MatchableFeatures,
-    PairSearch,
-    match_descriptors,
-    match_features,
-)
+from curation.correspondences import match_descriptors, match_features
 
 small = st.integers(0, 12).flatmap(
     lambda count: arrays(np.uint8, (count, 3), elements=st.integers(0, 4))
@@ -143,29 +138,3 @@ def test_places_that_share_one_coordinate_are_different():
     spread = xy + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     a = make_features(spread, descriptors=make_descriptors(0, 4))
     assert len(match_features(a, a, 0.9)) == 4
-
-
-@given(
-    st.integers(0, 1000),
-    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 80)), min_size=1, max_size=4),
-)
-def test_what_was_compared_before_is_as_if_it_were_compared_now(seed, steps):
-    """Also where it ends within a tile, and where only one of the images goes on."""
-    rng = np.random.default_rng(seed)
-    words = make_descriptors(7, 40)
-    a, b = (
-        make_features(
-            draw_points(seed + n, 250), descriptors=words[rng.integers(0, 40, 250)] ^ (n > 0)
-        )
-        for n in (0, 1)
-    )
-    search = PairSearch(MatchableFeatures(a), MatchableFeatures(b), 0.95, by_sketches=False)
-    num_a = num_b = 2
-    for more_a, more_b in [(1, 0), *(step for step in steps if step != (0, 0))]:
-        num_a, num_b = min(num_a + more_a, 250), min(num_b + more_b, 250)
-        if (num_a, num_b) == (250, 250):
-            break
-        found = search.match_strongest(num_a, num_b)
-        alone = match_features(a.take_strongest(num_a), b.take_strongest(num_b), 0.95)
-        for name in ("index_a", "index_b", "ratio"):
-            assert np.array_equal(getattr(found, name), getattr(alone, name))

@@ -10,7 +10,13 @@ from slow_verification import (
 )
 
 from curation.correspondences import Correspondences, match_features
-from curation.geometry import GeometrySettings, apply_affine, estimate_affine, find_consistent
+from curation.geometry import (
+    ConsistencyLimits,
+    GeometrySettings,
+    apply_affine,
+    estimate_affine,
+    find_consistent,
+)
 from curation.kernels.affine_search import (
     choose_hypotheses,
     compare_frames,
@@ -141,9 +147,9 @@ def test_consistent_correspondences_are_those_of_the_slow_search(
 ):
     a, b, _ = plant_pair(seed, num_inliers, num_outliers, 0.8, 170.0)
     matches = match_features(a, b, 0.9)
-    limits = {"max_octaves": max_octaves, "max_turn_deg": max_turn_deg}
-    fast = find_consistent(a, b, matches, GeometrySettings(), **limits)
-    slow = find_consistent_slowly(a, b, matches, GeometrySettings(), **limits)
+    limits = ConsistencyLimits(64, 5.0, 0.045 * 800, max_octaves, np.deg2rad(max_turn_deg))
+    fast = find_consistent(a, b, matches, limits)
+    slow = find_consistent_slowly(a, b, matches, GeometrySettings(), max_octaves, max_turn_deg)
     assert np.array_equal(slow, np.zeros(len(matches)) if fast is None else fast.inliers)
 
 
@@ -167,13 +173,7 @@ def test_a_correspondence_must_agree_in_place_scale_and_orientation(change, is_c
     sizes[20] = change.get("size", 8.0)
     angles[20] = change.get("angle_deg", 0.0)
     matches = Correspondences(np.arange(21), np.arange(21), np.full(21, 0.5))
-    found = find_consistent(
-        make_features(xy),
-        make_features(moved, sizes, angles),
-        matches,
-        GeometrySettings(),
-        max_octaves=1.0,
-        max_turn_deg=45.0,
-    )
+    limits = ConsistencyLimits(64, 5.0, 36.0, 1.0, np.deg2rad(45.0))
+    found = find_consistent(make_features(xy), make_features(moved, sizes, angles), matches, limits)
     assert found.inliers[:20].all()
     assert found.inliers[20] == is_consistent

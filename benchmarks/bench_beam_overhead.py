@@ -14,6 +14,7 @@ with whatever else ran there.
 
 import argparse
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -24,7 +25,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cleanmark.miniature import MiniatureSettings, build_miniature
 from manifests.atomic import write_text
 from pipelines.allocator import keep_freed_memory
 from pipelines.job import build_steps
@@ -35,7 +35,8 @@ from pipelines.units import Stage, Unit, UnitStatus
 
 COMMAND = Path(sys.executable).with_name("cleanmark")
 GOAL = 1.15
-WORLD = MiniatureSettings()
+ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+"""The job sets this by itself; without it the loop would pay for threads that it does not use."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -45,7 +46,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-warm-up", action="store_true", help="count the first round as well")
     parser.add_argument("--bare", type=Path, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--render", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.render:
+        render(arguments.render)
+        return
     if arguments.bare:
         print(json.dumps(run_bare(load_config(arguments.bare[0]), arguments.bare[1])))
         return
@@ -91,7 +96,9 @@ def write_config(folder: Path, data: Path | None) -> Path:
     """The configuration of a job on a data set, with one worker."""
     if data is None:
         data = folder / "world"
-        build_miniature(data, WORLD, workers=len(os.sched_getaffinity(0)))
+        # Not in this process: it would be left with the fork server of the workers that draw, which
+        # ends with this process only, and `measure` waits for the end of all.
+        measure([sys.executable, __file__, "--render", str(data)])
     content = {
         "source": {"root": data.resolve(), "check_md5": False},
         "clean": {"min_verified_neighbours": 1},
@@ -102,10 +109,17 @@ def write_config(folder: Path, data: Path | None) -> Path:
     return path
 
 
+def render(data: Path) -> None:
+    """Draw the miniature."""
+    from cleanmark.miniature import MiniatureSettings, build_miniature
+
+    build_miniature(data, MiniatureSettings(), workers=len(os.sched_getaffinity(0)))
+
+
 def measure(command: list[str]) -> tuple[dict[str, float], str]:
     """Seconds of a command and of all processes that it leaves behind, and what it printed."""
     begun = time.monotonic(), _children_seconds()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     while True:
         try:
             os.wait()
@@ -125,7 +139,9 @@ def _children_seconds() -> float:
 
 def run_bare(config: RunConfig, run_dir: Path) -> dict[str, Any]:
     """All stages in a loop; returns the seconds that do not count, among others."""
-    keep_freed_memory()  # as workers do: the difference is not Beam's
+    # As workers do: these differences are not Beam's.
+    keep_freed_memory()
+    gc.freeze()
     untimed = {"cpu_seconds": 0.0, "elapsed_seconds": 0.0}
     by_step: dict[str, float] = {}
     num_units = 0

@@ -22,7 +22,7 @@ import cv2
 from drawn_gldv2 import DrawnSet, write_drawn_gldv2
 from rich.console import Console
 
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 from pipelines.job import run_job
 from pipelines.planning.plan_file import Plan, write_plan
 from pipelines.planning.planner import make_plan

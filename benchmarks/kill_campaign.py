@@ -237,7 +237,7 @@ def _kill(
 def find_victims(session: int, victim: str) -> list[int]:
     """Processes of a session that are of a kind; the main process has the session's number."""
     parents = list_session(session)
-    servers = [pid for pid in parents if parents[pid] == session and _is_fork_server(pid)]
+    servers = [pid for pid in parents if parents[pid] == session and not _is_tracker(pid)]
     kinds = {
         "main": [pid for pid in parents if pid == session],
         "everything": list(parents),
@@ -261,11 +261,12 @@ def list_session(session: int) -> dict[int, int]:
     return found
 
 
-def _is_fork_server(pid: int) -> bool:
+def _is_tracker(pid: int) -> bool:
+    """Whether a child of the main process is Python's, and not the fork server."""
     try:
-        return b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return True
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

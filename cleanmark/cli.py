@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from pipelines.importing import keep_blas_to_one_thread, uncollected
+
 VERBS = {
     "demo": "Render a small world of landmarks, run the whole job on it and score it.",
     "fetch": "Fetch a data set: resumable, checked, recorded. The same command goes on.",
@@ -31,6 +33,9 @@ VERBS = {
     "match": "Verify two photographs: inliers, model, verdict, reason, picture.",
 }
 """Verb and what it does; each is `app` in the module of its name in `cleanmark.verbs`."""
+
+_JOB_VERBS = {"demo", "plan", "run", "emit", "audit"}
+"""Verbs that do units of a job."""
 
 
 class LazyVerb(TyperCommand):
@@ -58,7 +63,11 @@ class LazyVerbs(TyperGroup):
 
 def load_verb(name: str) -> Any:  # noqa: ANN401
     """The command behind a verb, with its libraries."""
-    return get_command(import_module(f"cleanmark.verbs.{name}").app)
+    if name in _JOB_VERBS:
+        keep_blas_to_one_thread()
+    with uncollected():
+        verb = import_module(f"cleanmark.verbs.{name}")
+    return get_command(verb.app)
 
 
 app = typer.Typer(

@@ -94,20 +94,35 @@ class CandidateColumns:
             "verdict": pa.array([str(c.verdict) for c in rows], pa.string()),
             "source": pa.array([str(c.source) for c in rows], pa.string()),
         }
-        return cls.from_table(pa.table(columns))
+        return cls.from_tables([pa.table(columns)])
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "CandidateColumns":
+        """As `from_tables`, for a table in one piece."""
+        return cls.from_tables([table])
+
+    @classmethod
+    def from_tables(cls, tables: Iterable[pa.Table]) -> "CandidateColumns":
         """Rows of the table `candidates`, in any order; `EVIDENCE_COLUMNS` must be there.
+
+        Args:
+            tables: parts of it. Each is packed as it comes: of a million queries, the texts of all
+                rows together would take a gigabyte.
 
         Raises:
             ValueError: a candidate occurs twice.
         """
+        packed = pa.concat_tables([_NOTHING_PACKED, *map(_pack, tables)])
+        table = packed.unify_dictionaries().combine_chunks()
+        del packed
         eval_set, eval_sets = _rank(table["eval_set"])
         query_id, query_ids = _rank(table["query_id"])
         image, images = _rank(table["image_id"])
         # Ranks keep the order of the texts, so one number per row sorts as the three texts do.
-        pairs, query = np.unique(eval_set * len(query_ids) + query_id, return_inverse=True)
+        keys = eval_set.astype(np.int64) * len(query_ids) + query_id
+        del eval_set, query_id
+        pairs, query = np.unique(keys, return_inverse=True)
+        del keys
         queries = [
             QueryKey(eval_sets[pair // len(query_ids)], query_ids[pair % len(query_ids)])
             for pair in pairs.tolist()
@@ -117,11 +132,11 @@ class CandidateColumns:
             queries,
             query[order],
             images,
-            image[order],
+            image[order].astype(np.int64),
             table["landmark_id"].to_numpy()[order],
-            pc.fill_null(table["num_inliers"], 0).to_numpy()[order].astype(np.int64),
-            _equals(table["source"], CandidateSource.TEXT)[order],
-            _equals(table["verdict"], CandidateVerdict.MATCH)[order],
+            table["num_inliers"].to_numpy()[order].astype(np.int64),
+            table["is_text"].to_numpy()[order],
+            table["is_match"].to_numpy()[order],
         )
         columns._check_distinct()
         return columns
@@ -198,16 +213,38 @@ class CandidateKeys(Sequence[CandidateKey]):
         return hash(tuple(self))
 
 
-def _rank(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_NOTHING_PACKED = pa.schema(
+    [
+        *((name, _TEXT) for name in ("eval_set", "query_id", "image_id")),
+        *(("landmark_id", pa.int64()), ("num_inliers", pa.int32())),
+        *((name, pa.bool_()) for name in ("is_text", "is_match")),
+    ]
+).empty_table()
+
+
+def _pack(rows: pa.Table) -> pa.Table:
+    """Candidates in few bytes: each text of a part once, and of words what the rule asks."""
+    return pa.table(
+        {
+            **{name: rows[name].cast(_TEXT) for name in ("eval_set", "query_id", "image_id")},
+            "landmark_id": rows["landmark_id"],
+            "num_inliers": pc.fill_null(rows["num_inliers"].cast(pa.int32()), 0),
+            "is_text": _equals(rows["source"], CandidateSource.TEXT),
+            "is_match": _equals(rows["verdict"], CandidateVerdict.MATCH),
+        }
+    )
+
+
+def _rank(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     """The rank of each text among the distinct ones, and these, sorted."""
-    encoded = column.combine_chunks().dictionary_encode()
+    encoded = column.combine_chunks()
     order = pc.array_sort_indices(encoded.dictionary).to_numpy()
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
+    ranks = np.empty(len(order), np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
     return ranks[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order)).to_pylist()
 
 
-def _equals(column: pa.ChunkedArray, word: str) -> NDArray[np.bool_]:
+def _equals(column: pa.ChunkedArray, word: str) -> pa.ChunkedArray:
     # `str`: Arrow takes a member of an enumeration for an object of its own.
-    found = pc.equal(column, pa.scalar(str(word)))
-    return np.asarray(found.to_numpy(), np.bool_)
+    return pc.equal(column, pa.scalar(str(word)))

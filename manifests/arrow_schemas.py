@@ -154,7 +154,7 @@ _PAIR_EVIDENCE = (
         "num_inliers",
         pa.int32(),
         "Correspondences that agree with the geometric model; with a reason `..._among_strongest` "
-        "those among the strongest features only.",
+        "those that a look at sketches of the strongest features counted.",
     ),
     Column(
         "model",
@@ -292,6 +292,24 @@ INDEX_DUPLICATES = Table(
         Column("index_image_id", pa.string(), "The image of the index split."),
         Column("shard", pa.string(), "Shard of the index split that holds it."),
         *_COPY_EVIDENCE,
+    ),
+)
+
+QUERIES = Table(
+    "queries",
+    1,
+    "The queries of the evaluation sets, with the digests of their images as they were compared.",
+    (
+        Column("eval_set", pa.string(), "Name of the evaluation set."),
+        Column("query_id", pa.string(), "The query; unique in its set."),
+        Column("image_name", pa.string(), "Its image, as the evaluation set names it."),
+        Column(
+            "box",
+            pa.list_(pa.float64()),
+            "x1, y1, x2, y2 in pixels of the stored image; null: the whole image.",
+            nullable=True,
+        ),
+        Column("sha256", pa.string(), "SHA-256 of the image file, hexadecimal."),
     ),
 )
 
@@ -433,6 +451,7 @@ TABLES = (
     UNCERTAIN_PAIRS,
     CROSS_DUPLICATES,
     INDEX_DUPLICATES,
+    QUERIES,
     CANDIDATES,
     DECISIONS,
     MANIFEST,

@@ -11,8 +11,8 @@ Four rules keep the run folder safe:
   worker leaves at once, even from the middle of a unit.
 - Should it be deep in C code just then, the system kills it: the fork server ends with the driver,
   and its children end with it.
-- Workers come from Python's fork server, so they inherit neither the driver's threads nor the
-  pipes of their siblings, and start with the heavy modules imported.
+- Workers come from Python's fork server (see `pipelines.fork_server`), so they inherit neither the
+  driver's threads nor the pipes of their siblings, and start with the heavy modules imported.
 - The driver alone decides that a worker crashed or hangs: a worker that ends because the run
   ends is no image's fault.
 """
@@ -20,14 +20,12 @@ Four rules keep the run folder safe:
 import contextlib
 import ctypes
 import faulthandler
-import multiprocessing
 import os
 import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -35,22 +33,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipelines.allocator import keep_freed_memory
+from pipelines.fork_server import CONTEXT
 from pipelines.in_flight import Crash, read_in_flight
 from pipelines.markers import IN_FLIGHT_SUFFIX
 from pipelines.run_unit import run_unit
 from pipelines.storage import StorageError
 from pipelines.units import Report, Stage, Unit
-
-PRELOADED_MODULES = (
-    "cv2",
-    "faiss",
-    "pandas",
-    "pyarrow.parquet",
-    "curation.preload",
-    "pipelines.job",
-)
-"""The libraries and all stages: a worker that imports them itself takes most of a second to start.
-"""
 
 _POLL_SECONDS = 0.2
 _EXIT_SECONDS = 5.0
@@ -58,7 +46,6 @@ _ORPHAN_GRACE_SECONDS = 30.0
 _UNKNOWN_STATUS = 255
 """What multiprocessing says of a process whose parent, the fork server, was killed."""
 _PR_SET_PDEATHSIG = 1
-_CONTEXT = multiprocessing.get_context("forkserver")
 
 
 class WorkerStartError(RuntimeError):
@@ -83,25 +70,14 @@ class Death:
 Answer: TypeAlias = Report | StorageError | Death
 
 
-def start_fork_server(more_modules: Sequence[str] = ()) -> None:
-    """Start the process from which workers are forked, if it does not run yet.
-
-    Args:
-        more_modules: what else to import there once instead of in every worker. A command line
-            names its own main module, which Python imports again in every worker.
-    """
-    _CONTEXT.set_forkserver_preload([*PRELOADED_MODULES, *more_modules])
-    forkserver.ensure_running()
-
-
 class Child:
     """One worker process, which runs units of one stage, one after the other."""
 
     def __init__(self, stage: Stage, run_dir: Path) -> None:
         self._stage = stage
         self._run_dir = run_dir
-        self._pipe, far_end = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(stage, run_dir, far_end), daemon=True)
+        self._pipe, far_end = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=_serve, args=(stage, run_dir, far_end), daemon=True)
         self._process.start()
         far_end.close()
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from pipelines.child import Answer, Child, Death, start_fork_server
+from pipelines.child import Answer, Child, Death
+from pipelines.fork_server import start_fork_server
 from pipelines.in_flight import (
     STRIKES,
     WHOLE_UNIT,

@@ -5,7 +5,7 @@ Images lie in a folder, or, as GLDv2's own, in tar shards that stay packed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 from curation.shards import image_id_of, list_members, read_bytes
@@ -49,6 +49,16 @@ class StoredImage:
         """
         return read_bytes(self.path, self.offset, self.num_bytes)
 
+    def describe_state(self) -> tuple[str | int, ...]:
+        """What changes whenever the image is replaced or written to, without reading it.
+
+        Besides the time of the last write, which a copy may set back, there is that of the last
+        change of any kind, which nobody can set.
+        """
+        status = self.path.stat()
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        return (str(self.path), self.offset, self.num_bytes, status.st_size, *times)
+
 
 def read_evaluation_set(settings: EvaluationSetSettings) -> EvaluationSet:
     """Read the ground truth, list, table or folder that gives the queries of a set.
@@ -66,9 +76,14 @@ def locate_image(settings: EvaluationSetSettings, image_name: str) -> StoredImag
         GroundTruthError: there is no such image.
         ShardError: a shard of the set is not readable.
     """
+    return open_locator(settings)(image_name)
+
+
+def open_locator(settings: EvaluationSetSettings) -> Callable[[str], StoredImage]:
+    """What `locate_image` does, for many images: the shards of the set are looked at once."""
     if settings.format == "gldv2":
-        return _locate_gldv2(settings.images, image_name)
-    return _stored(find_image(settings.images, image_name))
+        return partial(_locate_gldv2, settings.images, _list_shards(settings.images))
+    return lambda image_name: _stored(find_image(settings.images, image_name))
 
 
 def _read_revisited(settings: EvaluationSetSettings) -> EvaluationSet:
@@ -99,11 +114,12 @@ _READERS: Mapping[str, Callable[[EvaluationSetSettings], EvaluationSet]] = {
 }
 
 
-def _locate_gldv2(images_dir: Path, image_id: str) -> StoredImage:
-    shards = tuple(
-        (path, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(images_dir.glob("images_*.tar"))
-    )
+def _list_shards(images_dir: Path) -> _Shards:
+    shards = ((path, path.stat()) for path in sorted(images_dir.glob("images_*.tar")))
+    return tuple((path, status.st_size, status.st_mtime_ns) for path, status in shards)
+
+
+def _locate_gldv2(images_dir: Path, shards: _Shards, image_id: str) -> StoredImage:
     if not shards:
         name = member_path(image_id) if is_image_id(image_id) else image_id
         is_nested = (images_dir / name).is_file()

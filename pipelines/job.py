@@ -23,6 +23,7 @@ from pipelines.stages.calibrate import Calibrate
 from pipelines.stages.clean import Clean
 from pipelines.stages.cross_duplicates import FindCrossDuplicates
 from pipelines.stages.describe import Describe
+from pipelines.stages.digest_queries import DigestQueries
 from pipelines.stages.embed import Embed, LearnCodebook
 from pipelines.stages.embed_network import EmbedByNetwork
 from pipelines.stages.emit import Emit
@@ -82,6 +83,7 @@ def build_steps(config: RunConfig, run_dir: Path) -> list[Stage]:
             config.ingest.item_timeout_seconds,
             timeout,
         ),
+        DigestQueries(run_dir, config.evaluation_sets, config.overlap.queries_per_unit, timeout),
         Overlap(
             run_dir,
             config.evaluation_sets,

@@ -23,7 +23,8 @@ def plan_run_removals(run_dir: Path, settings: RemovalSettings) -> RemovalPlan:
         settings: the policy; of a settings class derived from it, no more than that counts.
     """
     parts = table_parts(run_dir, Overlap.name) if output_digests(run_dir, Overlap.name) else []
-    candidates = CandidateColumns.from_table(read_table(parts, CANDIDATES, EVIDENCE_COLUMNS))
+    tables = (read_table(part, CANDIDATES, EVIDENCE_COLUMNS) for part in parts)
+    candidates = CandidateColumns.from_tables(tables)
     return plan_removals(candidates, current_decisions(run_dir), settings)
 
 

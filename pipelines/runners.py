@@ -16,9 +16,20 @@ from pipelines.engines.dataflow import open_dataflow
 from pipelines.engines.engine import Engine
 from pipelines.engines.portable import BeamRunner, open_portable
 from pipelines.engines.workstation import Workstation
+from pipelines.fork_server import fork_server_from_here
 from pipelines.markers import clear_unit, pending, read_marker
 from pipelines.settings import RunnerSettings
 from pipelines.units import Report, Stage, Unit, UnitStatus, check_plan
+
+
+def prepare_engine(settings: RunnerSettings) -> None:
+    """Do for an engine what must be done before a process opens files and starts threads.
+
+    For command lines, which have imported what workers need. Without it everything works the same,
+    and takes some seconds more.
+    """
+    if settings.engine == "workstation" and settings.isolate:
+        fork_server_from_here()
 
 
 @contextmanager

@@ -229,7 +229,7 @@ class OverlapStageSettings(OverlapSettings):
     the features that the run has stored."""
 
     queries_per_unit: int = Field(5, ge=1)
-    """Queries of one unit of work."""
+    """Queries of one unit of work; of sets that would have more than 1,000 units, up to 250."""
     class_aliases: Path | None = None
     """A CSV file (landmark_id,name) of further names of classes, such as those of other languages;
     `landmark_names` of the evaluation sets are looked for among them too."""

@@ -18,6 +18,7 @@ import cv2
 
 from manifests.atomic import write_text
 from pipelines.engines.workstation import Workstation
+from pipelines.fork_server import fork_server_from_here
 from pipelines.in_flight import InFlight
 from pipelines.runners import execute
 from pipelines.units import Counts, JsonValue, Unit, make_unit
@@ -137,8 +138,13 @@ def read_calls(run_dir: Path) -> list[tuple[str, int, int]]:
     return [(unit_id, int(pid), int(threads)) for unit_id, pid, threads in lines]
 
 
-def drive(run_dir: str, behaviour: Mapping[str, str], num_units: int) -> None:
-    """Run a stage with two workers; the body of a driver process that a test stops."""
+def drive(run_dir: str, behaviour: Mapping[str, str], num_units: int, server: str) -> None:
+    """Run a stage with two workers; the body of a driver process that a test stops.
+
+    The fork server is a new interpreter, or a copy of this process.
+    """
+    if server == "copy":
+        fork_server_from_here()
     items = {"u02": ["a"], "u03": ["b"]}
     stage = ToyStage(Path(run_dir), behaviour, items, num_units)
     execute(stage, stage.plan(), stage.run_dir, Workstation(2))

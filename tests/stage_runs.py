@@ -25,6 +25,7 @@ STEP_OF_TABLE = {
     "uncertain_pairs": "clean.uncertain",
     "cross_duplicates": "clean.duplicates",
     "index_duplicates": "clean.index_duplicates",
+    "queries": "overlap.queries",
     "candidates": "overlap",
 }
 

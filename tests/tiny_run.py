@@ -28,8 +28,8 @@ from manifests.arrow_schemas import CANDIDATES
 from manifests.gldv2_csv import member_path
 from manifests.parquet_io import read_table
 from manifests.rows import CandidateVerdict
-from pipelines.child import start_fork_server
 from pipelines.decision_log import import_decisions
+from pipelines.fork_server import start_fork_server
 from pipelines.job import StepResult, run_job
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import table_parts

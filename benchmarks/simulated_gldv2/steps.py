@@ -39,7 +39,15 @@ from pipelines.stages.overlap import Overlap, Probe
 from pipelines.stages.verify import Verify
 from pipelines.units import Counts, Stage, Unit
 from simulated_gldv2.judging import SimulatedJudge, find_numbers
-from simulated_gldv2.world import DIMENSIONS, Numbers, World, draw_uniform, mix
+from simulated_gldv2.world import (
+    DIMENSIONS,
+    Numbers,
+    World,
+    describe_distractor,
+    draw_uniform,
+    is_distractor,
+    mix,
+)
 
 _WIDTH_PX, _HEIGHT_PX = 800, 600
 _NUM_QUERY_FEATURES = 500
@@ -128,7 +136,7 @@ class SimulatedEmbed(Embed):
 
 @dataclass(frozen=True)
 class SimulatedOverlap(Overlap):
-    """Compares queries that show a class each."""
+    """Compares queries that show a class each, and distractors that do not."""
 
     world: World = _FULL
 
@@ -144,8 +152,10 @@ class SimulatedOverlap(Overlap):
         return {"whole": Probe(query.query_id, pixels, features)}
 
     def embed_probe(self, probe: Probe) -> NDArray[np.floating]:
-        """The descriptor of an image of the query's class."""
+        """The descriptor of an image of the query's class, or of none."""
         shown = self._find_shown(probe.image_id)
+        if shown is None:
+            return describe_distractor(_parse_number(probe.image_id))
         return self.world.descriptors(np.array([shown]))[0]
 
     def compare(
@@ -157,19 +167,29 @@ class SimulatedOverlap(Overlap):
         """What the images have in common with the image that the query shows."""
         numbers = find_numbers(self.world, np.array([i.encode() for i in image_ids], "S16"))
         shown = self._find_shown(query_id)
-        is_same = self.world.places(numbers) == self.world.places(np.array([shown]))
-        draw = draw_uniform(mix(numbers.astype(np.uint64), 30) + np.uint64(shown), 31)
+        is_same = np.zeros(len(numbers), np.bool_)
+        if shown is not None:
+            is_same = self.world.places(numbers) == self.world.places(np.array([shown]))
+        salt = np.uint64(_parse_number(query_id) if shown is None else shown)
+        draw = draw_uniform(mix(numbers.astype(np.uint64), 30) + salt, 31)
         for same, share in zip(is_same.tolist(), draw.tolist(), strict=True):
             num_inliers = 5 + int(150 * share) if same else 4 + int(8 * share)
             found = _describe_comparison(num_inliers, self.settings.min_inliers)
             yield found | {"num_features_image": _NUM_QUERY_FEATURES}
 
-    def _find_shown(self, query_id: str) -> int:
-        """A training image of a class of some size."""
-        number = int(PurePosixPath(query_id).stem.rpartition("_")[2])
+    def _find_shown(self, query_id: str) -> int | None:
+        """A training image of a class of some size; None for a distractor."""
+        number = _parse_number(query_id)
+        # Of the evaluation sets, only the stream has folders.
+        if "/" in query_id and is_distractor(number):
+            return None
         num_large = int(np.count_nonzero(self.world.class_sizes >= 20))
         landmark_id = number * 7919 % max(1, num_large)
         return int(self.world.class_ends[landmark_id]) - 1
+
+
+def _parse_number(query_id: str) -> int:
+    return int(PurePosixPath(query_id).stem.rpartition("_")[2])
 
 
 def _describe_comparison(num_inliers: int, min_inliers: int) -> Evidence:

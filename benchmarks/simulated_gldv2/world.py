@@ -30,6 +30,8 @@ SHARE_COPIES_ELSEWHERE = 0.002
 """Of files with the picture of an image of another class."""
 SHARE_RECODED = 0.5
 """Of those, the ones whose bytes differ all the same."""
+SHARE_NOT_DISTRACTING = 0.02
+"""Of a stream of distractors, the ones that show a place of the training set all the same."""
 
 
 def mix(values: Words, salt: int = 0) -> Words:
@@ -153,6 +155,19 @@ class World:
         vectors += _draw_vectors(sources.astype(np.uint64), 12)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors.astype(np.float16)
+
+
+def is_distractor(number: int) -> bool:
+    """Whether an image of the stream shows nothing that an image of the training set shows."""
+    draw = draw_uniform(np.array([number], np.uint64), 50)
+    return bool(draw[0] >= SHARE_NOT_DISTRACTING)
+
+
+def describe_distractor(number: int) -> NDArray[np.float16]:
+    """The descriptor of such an image, of unit length, float16 (d,)."""
+    (vector,) = _draw_vectors(np.array([number], np.uint64), 51)
+    vector /= np.linalg.norm(vector)
+    return vector.astype(np.float16)
 
 
 def _draw_vectors(words: Words, salt: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from manifests.certificates.carry import attach_certificate
 from manifests.image_lists import find_split
 from manifests.input_error import InputError
 from pipelines.audit.settings import load_audit
+from pipelines.runners import prepare_engine
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -81,6 +82,7 @@ def audit(
                 raise InputError("give TRAIN and --against SET.yaml, or --verify CERTIFICATE")
             manifest = find_manifest(train) if attach else None
             config = load_audit(train, against, photos, overrides or ())
+            prepare_engine(config.runner)
             folder = out or Path("audits") / train.stem
             results, outcome = run_audit(config, folder, console, decisions, ctx.args)
             stop_if_failed(console, results)

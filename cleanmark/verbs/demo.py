@@ -11,6 +11,7 @@ from cleanmark.tables import print_next
 from cleanmark.verbs.failures import polite_failure
 from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.decision_log import import_decisions
+from pipelines.fork_server import fork_server_from_here
 from pipelines.job import run_job
 from pipelines.run_config import load_config
 from pipelines.run_folder import locked
@@ -25,6 +26,7 @@ def demo(
     ),
 ) -> None:
     """Render a small world of landmarks, run the whole job on it and score it."""
+    fork_server_from_here()
     console = Console()
     folder = DemoFolder(out)
     with polite_failure(console):

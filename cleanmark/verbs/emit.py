@@ -13,6 +13,7 @@ from cleanmark.verbs.outcome import print_outcome, stop_if_failed
 from pipelines.decision_log import import_decisions
 from pipelines.job import run_job
 from pipelines.run_folder import locked, read_config
+from pipelines.runners import prepare_engine
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,6 +37,7 @@ def emit(
     console = Console()
     with polite_failure(console):
         settings = read_config(run_dir)
+        prepare_engine(settings.runner)
         chosen = {"policy": policy, "removes": removes}
         update = {name: choice.value for name, choice in chosen.items() if choice is not None}
         emit_settings = settings.emit.model_copy(update=update)

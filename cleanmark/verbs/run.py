@@ -13,6 +13,7 @@ from pipelines.engines.beam_options import check_beam_args
 from pipelines.engines.buckets import mounted
 from pipelines.job import STAGE_NAMES, is_finished, run_job
 from pipelines.run_config import check_paths, load_config
+from pipelines.runners import prepare_engine
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,6 +37,7 @@ def run(
         settings = load_config(config, overrides or ())
         check_paths(settings)
         check_beam_args(ctx.args)
+        prepare_engine(settings.runner)
         run_dir = mounted(str(out or Path("runs") / config.stem), settings.runner.mount_root)
         results = run_job(settings, run_dir, console, only=only or (), beam_args=ctx.args)
         stop_if_failed(console, results)

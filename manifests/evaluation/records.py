@@ -16,7 +16,7 @@ class GroundTruthError(InputError):
     """A ground-truth file is missing, unsafe or inconsistent, or an image of it is missing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EvaluationQuery:
     """One query: an image or a crop of it, and which database images show the same landmark.
 

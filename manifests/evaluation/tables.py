@@ -1,6 +1,6 @@
 """Queries from a table, CSV or Parquet: `query_id`, `path` and, if wanted, a box."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from manifests.evaluation.records import (
 _NAMES = ("query_id", "path")
 _SIDES = ("x1", "y1", "x2", "y2")
 _FORMATS = (".csv", ".parquet")
+_ROWS_AT_A_TIME = 10_000
 
 
 def read_query_table(path: Path, name: str) -> EvaluationSet:
@@ -39,7 +40,7 @@ def read_query_table(path: Path, name: str) -> EvaluationSet:
     wanted = [column for column in (*_NAMES, *_SIDES) if column in table.column_names]
     queries = [
         _make_query(f"{path}: row {number}", path, row)
-        for number, row in enumerate(table.select(wanted).to_pylist(), start=1)
+        for number, row in enumerate(_iterate_rows(table.select(wanted)), start=1)
     ]
     if not queries:
         raise GroundTruthError(f"{path}: has no rows; give a table with a row for each query")
@@ -60,6 +61,12 @@ def _read(path: Path) -> pa.Table:
         return arrow_csv.read_csv(path, convert_options=text)
     except (OSError, pa.ArrowInvalid) as error:
         raise GroundTruthError(f"{path}: not readable as a table: {error}; correct it") from error
+
+
+def _iterate_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Row by row: a million rows as dictionaries would be as large as all else together."""
+    for batch in table.to_batches(_ROWS_AT_A_TIME):
+        yield from batch.to_pylist()
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:

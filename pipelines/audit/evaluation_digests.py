@@ -1,97 +1,123 @@
 """Step 5: the digest of every image of the evaluation sets, to be compared byte for byte."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from manifests.certificates.covered_tables import EvaluationRole
-from manifests.evaluation_sets import Box, EvaluationSet, GroundTruthError
+from manifests.evaluation_sets import Box, GroundTruthError
 from manifests.lineage import digest_bytes, digest_json
 from manifests.parquet_io import write_rows
 from pipelines.audit.tables import EVALUATED
-from pipelines.evaluation_sets import StoredImage, locate_image, read_evaluation_set
+from pipelines.evaluation_sets import StoredImage, open_locator, read_evaluation_set
 from pipelines.in_flight import InFlight
 from pipelines.settings import EvaluationSetSettings
+from pipelines.stages.digest_queries import list_blocks, read_digested
 from pipelines.units import Counts, Unit, make_unit
 
-_Item = tuple[EvaluationRole, str, str | None, StoredImage]
+_IMAGES_PER_UNIT = 1000
 
 
 @dataclass(frozen=True)
 class DigestEvaluation:
-    """Hash the queries, and the images of the database as far as they are there; a unit per set."""
+    """Hash the images of the databases, as far as they are there; those of queries are known.
+
+    Units are a block of queries, or of images of a database.
+    """
 
     run_dir: Path
     evaluation_sets: tuple[EvaluationSetSettings, ...]
     timeout_seconds: float
 
     name: ClassVar[str] = "overlap.digests"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
-        """One unit per evaluation set, in the order given."""
-        return [
-            make_unit(
-                self,
-                evaluation_set.name,
-                spec={"number": number},
-                outputs=[f"evaluated/{evaluation_set.name}.parquet"],
-                inputs={"items": digest_json(list(map(_describe, _list_items(evaluation_set))))},
-                settings={},
-            )
-            for number, evaluation_set in enumerate(self.evaluation_sets)
-        ]
+        """The blocks of queries, then those of each database."""
+        blocks = list_blocks(self.run_dir, [s.name for s in self.evaluation_sets])
+        units = [self._plan_queries(part, digest) for part, digest in blocks.items()]
+        return [*units, *(unit for s in self.evaluation_sets for unit in self._plan_database(s))]
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
         """Write a row per image."""
-        evaluation_set = self.evaluation_sets[int(str(unit.spec["number"]))]
-        items = list(_list_items(evaluation_set))
-        in_flight.expect(len(items))
-        rows = [
-            {
-                "eval_set": evaluation_set.name,
-                "role": role,
-                "item_id": item_id,
-                "box": box,
-                "sha256": self._digest(image, in_flight),
-            }
-            for role, item_id, box, image in items
-        ]
+        if "queries" in unit.spec:
+            rows = _list_queries(self.run_dir / str(unit.spec["queries"]))
+        else:
+            rows = list(self._digest_database(unit, in_flight))
         write_rows(self.run_dir / unit.outputs[0], EVALUATED, rows)
         return {"images": len(rows)}
 
-    def _digest(self, image: StoredImage, in_flight: InFlight) -> str:
-        digest = digest_bytes(image.read())
-        in_flight.advance()
-        return digest
+    def _plan_queries(self, part: str, digest: str) -> Unit:
+        eval_set, _, number = Path(part).stem.rpartition("-")
+        name = f"{eval_set}.queries-{number}"
+        return make_unit(
+            self,
+            name,
+            spec={"queries": part},
+            outputs=[f"evaluated/{name}.parquet"],
+            inputs={"queries": digest},
+            settings={},
+        )
+
+    def _plan_database(self, evaluation_set: EvaluationSetSettings) -> Iterator[Unit]:
+        database = read_evaluation_set(evaluation_set).database
+        locate = open_locator(evaluation_set)
+        for number, start in enumerate(range(0, len(database), _IMAGES_PER_UNIT)):
+            found = list(_find_present(locate, database[start : start + _IMAGES_PER_UNIT]))
+            # Called so that the parts of a set, by name, begin with those of its queries.
+            name = f"{evaluation_set.name}.searched-{number:03d}"
+            yield make_unit(
+                self,
+                name,
+                spec={"eval_set": evaluation_set.name, "names": [name for name, _ in found]},
+                outputs=[f"evaluated/{name}.parquet"],
+                inputs={"files": digest_json([image.describe_state() for _, image in found])},
+                settings={},
+            )
+
+    def _digest_database(self, unit: Unit, in_flight: InFlight) -> Iterator[dict[str, Any]]:
+        evaluation_set = next(s for s in self.evaluation_sets if s.name == unit.spec["eval_set"])
+        names: Sequence[str] = unit.spec["names"]  # type: ignore[assignment]
+        in_flight.expect(len(names))
+        locate = open_locator(evaluation_set)
+        for name in names:
+            sha256 = digest_bytes(locate(name).read())
+            in_flight.advance()
+            yield _make_row(evaluation_set.name, EvaluationRole.DATABASE, name, None, sha256)
 
 
-def _list_items(settings: EvaluationSetSettings) -> Iterator[_Item]:
-    found = read_evaluation_set(settings)
-    for query in found.queries:
-        image = locate_image(settings, query.image_name)
-        yield EvaluationRole.QUERY, query.query_id, _format_box(query.box), image
-    yield from _list_database(settings, found)
-
-
-def _list_database(settings: EvaluationSetSettings, found: EvaluationSet) -> Iterator[_Item]:
-    for name in found.database:
+def _find_present(
+    locate: Callable[[str], StoredImage], names: Sequence[str]
+) -> Iterator[tuple[str, StoredImage]]:
+    for name in names:
         try:
-            image = locate_image(settings, name)
+            image = locate(name)
         except GroundTruthError:  # many keep the queries alone
             continue
-        yield EvaluationRole.DATABASE, name, None, image
+        yield name, image
+
+
+def _list_queries(part: Path) -> list[dict[str, Any]]:
+    return [
+        _make_row(
+            digested.eval_set,
+            EvaluationRole.QUERY,
+            digested.query.query_id,
+            _format_box(digested.query.box),
+            digested.sha256,
+        )
+        for digested in read_digested(part)
+    ]
+
+
+def _make_row(
+    eval_set: str, role: EvaluationRole, item_id: str, box: str | None, sha256: str
+) -> dict[str, Any]:
+    row = {"eval_set": eval_set, "role": role, "item_id": item_id, "box": box}
+    return row | {"sha256": sha256}
 
 
 def _format_box(box: Box | None) -> str | None:
     return None if box is None else ",".join(f"{side:g}" for side in box)
-
-
-def _describe(item: _Item) -> list[Any]:
-    """What decides the row of an image, without reading it."""
-    role, item_id, box, image = item
-    status = image.path.stat()
-    place = [str(image.path), image.offset, image.num_bytes]
-    return [role, item_id, box, *place, status.st_size, status.st_mtime_ns]

@@ -18,6 +18,7 @@ from pipelines.run_folder import locked
 from pipelines.runners import open_engine
 from pipelines.settings import EvaluationSetSettings, OverlapStageSettings, SourceSettings
 from pipelines.stages.describe import Describe
+from pipelines.stages.digest_queries import DigestQueries
 from pipelines.stages.embed import Embed
 from pipelines.stages.embed_network import EmbedByNetwork
 from pipelines.stages.overlap import Overlap
@@ -60,6 +61,7 @@ def build_audit_steps(config: AuditConfig, work_dir: Path) -> Iterator[Stage]:
     yield ScanImages(work_dir, config.photos, item_timeout, timeout)
     yield from _build_descriptions(config, work_dir)
     yield KeepAll(work_dir, timeout)
+    yield DigestQueries(work_dir, evaluation_sets, config.overlap.queries_per_unit, timeout)
     yield DigestEvaluation(work_dir, evaluation_sets, timeout)
     # What is planted must not take the place of what is listed among a query's neighbours.
     top_k = config.overlap.top_k + len(read_planted(work_dir))

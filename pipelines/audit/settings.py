@@ -43,7 +43,7 @@ class AuditOverlapSettings(OverlapSettings):
     """Evaluation queries against the list, by the features described below."""
 
     queries_per_unit: int = Field(5, ge=1)
-    """Queries of one unit of work."""
+    """Queries of one unit of work; of sets that would have more than 1,000 units, up to 250."""
 
 
 class AuditConfig(StrictModel):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from manifests.input_error import InputError
 from pipelines.engines.shared_folder import write_token
+from pipelines.importing import uncollected
 from pipelines.units import Stage, Unit
 
 
@@ -36,7 +37,7 @@ class Engine(Protocol):
 
 @contextmanager
 def quiet_beam() -> Iterator[None]:
-    """Import Beam without its warnings, and keep it quiet afterwards.
+    """Import Beam without its warnings and without looking for garbage; keep it quiet afterwards.
 
     It warns of Google clients that are not installed and of threads in memory, and it logs with
     a traceback every exception that it then raises.
@@ -44,7 +45,8 @@ def quiet_beam() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         logging.disable(before)
     logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.child import start_fork_server
 from pipelines.fetching.ledger import LEDGER_NAME
+from pipelines.fork_server import start_fork_server
 from pipelines.planning.errors import PlanningError
 from pipelines.planning.inventory import Inventory
 from pipelines.planning.probe_data import ProbeLists, write_probe_data

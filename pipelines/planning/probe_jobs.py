@@ -23,7 +23,7 @@ from manifests.rows import ImageStatus
 from pipelines.allocator import keep_freed_memory
 from pipelines.job import build_steps
 from pipelines.planning.measuring import MeasuredUnits, measure_units
-from pipelines.planning.steps import DESCRIBE, EMBED, JOIN, OVERLAP
+from pipelines.planning.steps import DESCRIBE, EMBED, JOIN, OVERLAP, QUERIES
 from pipelines.run_config import RunConfig
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import open_descriptors
@@ -131,7 +131,7 @@ def run_probe_job(job: ProbeJob) -> JobFindings:
 def _measure(stage: Stage, job: ProbeJob, before: JobFindings) -> JobFindings:
     """Measure one step, and look at what it has written."""
     units = stage.plan()
-    if stage.name == OVERLAP:
+    if stage.name in (QUERIES, OVERLAP):
         units = _choose_units(units, job.max_queries)
     measured = measure_units(stage, job.run_dir, units)
     findings = replace(before, steps={**before.steps, stage.name: measured})
@@ -140,7 +140,7 @@ def _measure(stage: Stage, job: ProbeJob, before: JobFindings) -> JobFindings:
     if stage.name == EMBED:
         return replace(findings, class_sizes=count_described(job.run_dir))
     if stage.name == OVERLAP:
-        return replace(findings, num_queries=sum("queries" in unit.spec for unit in units))
+        return replace(findings, num_queries=measured.counts.get("queries", 0))
     if isinstance(stage, Verify) and units and job.classes:
         return replace(
             findings,

@@ -15,7 +15,7 @@ FETCH, SCAN, JOIN = "ingest.fetch", "ingest.scan", "ingest.join"
 DESCRIBE, CODEBOOK, EMBED = "describe", "embed.codebook", "embed"
 VERIFY, CLEAN, CALIBRATE = "verify", "clean", "clean.calibrate"
 UNCERTAIN, DUPLICATES, INDEX = "clean.uncertain", "clean.duplicates", "clean.index_duplicates"
-OVERLAP, EMIT = "overlap", "emit"
+QUERIES, OVERLAP, EMIT = "overlap.queries", "overlap", "emit"
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,9 @@ _WORK: Mapping[str, StepWork] = {
     DUPLICATES: StepWork("kept images", lambda work: work.kept, _counted(CLEAN, "kept")),
     INDEX: StepWork(
         "index files", lambda work: Amount.exact(work.index_files), _counted(INDEX, "files")
+    ),
+    QUERIES: StepWork(
+        "queries", lambda work: Amount.exact(work.queries), _counted(QUERIES, "queries")
     ),
     OVERLAP: StepWork(
         "queries", lambda work: Amount.exact(work.queries), _counted(OVERLAP, "queries")

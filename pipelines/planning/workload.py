@@ -24,6 +24,7 @@ from pipelines.planning.steps import (
     INDEX,
     JOIN,
     OVERLAP,
+    QUERIES,
     SCAN,
     UNCERTAIN,
     VERIFY,
@@ -31,6 +32,7 @@ from pipelines.planning.steps import (
     count_parts,
 )
 from pipelines.run_config import RunConfig
+from pipelines.stages.digest_queries import choose_block_size
 
 _IMAGES_PER_UNIT = 20_000
 _CONTROL_PAIRS_PER_UNIT = 1000
@@ -124,7 +126,8 @@ def _with_units(
     num_bins = len(schedule_blocks(classes, verify.num_neighbours, verify.schedule))
     has_lone = any(size == 1 for size in sizes)
     num_shards = max(1, inventory.shards.num_all)
-    num_queries = math.ceil(work.queries / config.overlap.queries_per_unit)
+    block_size = choose_block_size(work.queries, config.overlap.queries_per_unit)
+    num_blocks = math.ceil(work.queries / block_size)
     kept_units = math.ceil(work.kept.value / _IMAGES_PER_UNIT)
     units = {
         SCAN: num_shards,
@@ -138,7 +141,8 @@ def _with_units(
         UNCERTAIN: num_bins if verify.uncertain_band else 0,
         DUPLICATES: kept_units if config.duplicates.enabled else 0,
         INDEX: int(work.index_files > 0),
-        OVERLAP: num_queries + int(any(s.text_terms for s in config.evaluation_sets)),
+        QUERIES: num_blocks,
+        OVERLAP: num_blocks + int(any(s.text_terms for s in config.evaluation_sets)),
         EMIT: 1,
     }
     return replace(work, units=units)

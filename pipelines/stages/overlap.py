@@ -1,9 +1,9 @@
 """Stage 6, overlap: which images of the clean split may show a landmark of an evaluation set."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from manifests.parquet_io import write_rows
 from pipelines.candidate_features import open_candidate_features
 from pipelines.clean_split import read_best_verdicts, stream_clean_descriptors
 from pipelines.embedders import describe_embedder, open_embedder
-from pipelines.evaluation_sets import StoredImage, locate_image, read_evaluation_set
+from pipelines.evaluation_sets import StoredImage, locate_image
 from pipelines.in_flight import InFlight
 from pipelines.markers import digest_outputs
 from pipelines.pair_verification import Evidence, evidence, verify_many
@@ -38,15 +38,13 @@ from pipelines.settings import (
 )
 from pipelines.stages.clean import Clean
 from pipelines.stages.describe import Describe
+from pipelines.stages.digest_queries import DigestedQuery, list_blocks, read_digested
 from pipelines.stages.embed import Embed
 from pipelines.stages.ingest import Join
-from pipelines.units import Counts, JsonValue, Unit, make_unit
+from pipelines.units import Counts, Unit, make_unit
 from pipelines.verdict_columns import open_kept_images
 
 _BYTES_PER_SIMILARITY = 40
-_MAX_UNITS_OF_A_SET = 1000
-"""A set of more queries than these units hold has larger ones: each unit reads all descriptors of
-the clean split once, and a million distractors must not make 200,000 units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Compare queries with the clean split; units are a few queries each, and one for names."""
+    """Compare queries with the clean split; units are blocks of queries, and one for names."""
 
     run_dir: Path
     evaluation_sets: tuple[EvaluationSetSettings, ...]
@@ -83,12 +81,12 @@ class Overlap:
     """Folder that the names of shards count from; without it the stored features are compared."""
 
     name: ClassVar[str] = "overlap"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
-        """Chunks of the queries of each evaluation set, then the names that all look for."""
-        units = [unit for s in self.evaluation_sets for unit in self._plan_queries(s)]
+        """The blocks of queries whose images were hashed, then the names that all look for."""
+        units = list(self._plan_queries())
         terms = {s.name: list(s.text_terms) for s in self.evaluation_sets if s.text_terms}
         names = {s.name: list(s.landmark_names) for s in self.evaluation_sets if s.landmark_names}
         if terms or names:
@@ -110,14 +108,16 @@ class Overlap:
 
     def run(self, unit: Unit, in_flight: InFlight) -> Counts:
         """Write the candidates of some queries, or those that the names give."""
+        queries: list[DigestedQuery] = []
         if "terms" in unit.spec:
             candidates = self._candidates_by_name(unit)
         else:
-            candidates = self._candidates_by_sight(unit, in_flight)
-        rows = [asdict(candidate) for candidate in candidates]
+            queries = read_digested(self.run_dir / str(unit.spec["queries"]))
+            candidates = self._candidates_by_sight(queries, in_flight)
+        rows = [vars(candidate) for candidate in candidates]
         write_rows(self.run_dir / unit.outputs[0], CANDIDATES, rows)
         num_matches = sum(row["verdict"] == "match" for row in rows)
-        return {"candidates": len(rows), "matches": num_matches}
+        return {"queries": len(queries), "candidates": len(rows), "matches": num_matches}
 
     def _inputs(self, stages: Iterable[type]) -> dict[str, str]:
         return {
@@ -125,8 +125,9 @@ class Overlap:
             for stage in stages
         }
 
-    def _plan_queries(self, evaluation_set: EvaluationSetSettings) -> list[Unit]:
-        queries = read_evaluation_set(evaluation_set).queries
+    def _plan_queries(self) -> Iterator[Unit]:
+        names = [evaluation_set.name for evaluation_set in self.evaluation_sets]
+        blocks = list_blocks(self.run_dir, names)
         inputs = self._inputs((Join, Describe, Embed, Clean))
         inputs |= describe_embedder(self.run_dir, self.embed)
         settings = {
@@ -134,27 +135,16 @@ class Overlap:
             "verify": self.verify.dump_decisive_of_pair(),
             "describe": self.describe.model_dump(mode="json"),
         }
-        size = max(self.settings.queries_per_unit, -(-len(queries) // _MAX_UNITS_OF_A_SET))
-        units = []
-        for number, start in enumerate(range(0, len(queries), size)):
-            chunk = queries[start : start + size]
-            images = {
-                query.query_id: digest_bytes(locate_image(evaluation_set, query.image_name).read())
-                for query in chunk
-            }
-            unit = make_unit(
+        for part, digest in blocks.items():
+            name = Path(part).stem
+            yield make_unit(
                 self,
-                f"{evaluation_set.name}-{number:03d}",
-                spec={
-                    "eval_set": evaluation_set.name,
-                    "queries": [_describe_query(query) for query in chunk],
-                },
-                outputs=[f"candidates/{evaluation_set.name}-{number:03d}.parquet"],
-                inputs=inputs | images,
+                name,
+                spec={"queries": part},
+                outputs=[f"candidates/{name}.parquet"],
+                inputs=inputs | {"queries": digest},
                 settings=settings,
             )
-            units.append(unit)
-        return units
 
     def _candidates_by_name(self, unit: Unit) -> list[Candidate]:
         verdicts = read_best_verdicts(self.run_dir)
@@ -175,31 +165,53 @@ class Overlap:
                 all_names[landmark_id] = (*all_names.get(landmark_id, ()), *aliases)
         return all_names
 
-    def _candidates_by_sight(self, unit: Unit, in_flight: InFlight) -> list[Candidate]:
-        by_name = {s.name: s for s in self.evaluation_sets}
-        evaluation_set = by_name[str(unit.spec["eval_set"])]
-        wanted: Sequence[Mapping[str, Any]] = unit.spec["queries"]  # type: ignore[assignment]
-        matches: list[ProbeMatch] = []
+    def _candidates_by_sight(
+        self, queries: Sequence[DigestedQuery], in_flight: InFlight
+    ) -> list[Candidate]:
+        names = open_images(self.run_dir).landmark_names
+        in_flight.expect(len(queries))
+        candidates: list[Candidate] = []
         waiting: list[_Wanted] = []
-        in_flight.expect(len(wanted))
-        for query in map(_make_query, wanted):
-            image = locate_image(evaluation_set, query.image_name)
-            if query.query_id in in_flight.crashed:
-                # A query that nobody compared must not look like one without overlap.
-                raise GroundTruthError(
-                    f"{image.path}: {in_flight.crashed[query.query_id]}; replace the image"
-                )
-            data = image.read()  # before: a disk that stalls is no fault of the image
-            with in_flight.item(query.query_id):
-                probes = self.describe_probes(image, query, data)
-                waiting += (self._prepare(query.query_id, *probe) for probe in probes.items())
-            if sum(w.num_bytes for w in waiting) > self.search_bytes:
-                matches += self._match_probes(evaluation_set.name, waiting)
+        for query in queries:
+            waiting += self._look_at(query, in_flight)
+            if sum(probe.num_bytes for probe in waiting) > self.search_bytes:
+                candidates += self._select(waiting, names)
                 waiting = []
-        matches += self._match_probes(evaluation_set.name, waiting)
-        return select_visual_candidates(
-            matches, open_images(self.run_dir).landmark_names, self.settings
-        )
+        candidates += self._select(waiting, names)
+        # Each query was in one of the selections, which are in this order themselves.
+        return sorted(candidates, key=lambda candidate: candidate.query_id)
+
+    def _look_at(self, digested: DigestedQuery, in_flight: InFlight) -> list["_Wanted"]:
+        """The probes of a query, described.
+
+        Raises:
+            GroundTruthError: the image cannot be read, is not the one that was hashed, or has
+                stopped workers.
+        """
+        query = digested.query
+        sets = {s.name: s for s in self.evaluation_sets}
+        image = locate_image(sets[digested.eval_set], query.image_name)
+        if query.query_id in in_flight.crashed:
+            # A query that nobody compared must not look like one without overlap.
+            raise GroundTruthError(
+                f"{image.path}: {in_flight.crashed[query.query_id]}; replace the image"
+            )
+        data = image.read()  # before: a disk that stalls is no fault of the image
+        if digest_bytes(data) != digested.sha256:
+            raise GroundTruthError(
+                f"{image.path}: query {query.query_id}: the image was changed while the job ran; "
+                "run the same command again"
+            )
+        with in_flight.item(query.query_id):
+            probes = self.describe_probes(image, query, data)
+            return [
+                self._prepare(digested.eval_set, query.query_id, name, probe)
+                for name, probe in probes.items()
+            ]
+
+    def _select(self, probes: Sequence["_Wanted"], names: Mapping[int, str]) -> list[Candidate]:
+        """The candidates of some queries, of which all probes are here."""
+        return select_visual_candidates(self._match_probes(probes), names, self.settings)
 
     def describe_probes(
         self, image: StoredImage, query: EvaluationQuery, data: bytes
@@ -259,17 +271,16 @@ class Overlap:
             counts.append(len(features))
             yield features
 
-    def _prepare(self, query_id: str, name: ProbeName, probe: Probe) -> "_Wanted":
+    def _prepare(self, eval_set: str, query_id: str, name: ProbeName, probe: Probe) -> "_Wanted":
         fine = self.settings.describe
         features = probe.features
         if fine is not None and self.source_root is not None:
             features = extract_sift(probe.pixels, fine)
-        return _Wanted(query_id, name, features, self.embed_probe(probe))
+        return _Wanted(eval_set, query_id, name, features, self.embed_probe(probe))
 
-    def _match_probes(self, eval_set: str, probes: Sequence["_Wanted"]) -> Iterator[ProbeMatch]:
+    def _match_probes(self, probes: Sequence["_Wanted"]) -> Iterator[ProbeMatch]:
         """Search for all probes at once, then verify one by one."""
         clean = open_kept_images(self.run_dir)
-        features = open_features(self.run_dir)
         for probe, nearest in zip(probes, self._find_nearest(probes), strict=True):
             places = [position for position, _ in nearest]
             image_ids = list_ids(clean.image_ids[places])
@@ -278,10 +289,10 @@ class Overlap:
                 image_ids, clean.landmark_ids[places].tolist(), nearest, answers, strict=True
             )
             for image_id, landmark_id, (_, similarity), found in rows:
-                columns = {"num_features_image": features.num_features(image_id)} | dict(found)
+                columns = dict(found)
                 transform = columns.pop("transform")
                 yield ProbeMatch(
-                    eval_set=eval_set,
+                    eval_set=probe.eval_set,
                     query_id=probe.query_id,
                     probe=probe.name,
                     image_id=image_id,
@@ -317,6 +328,7 @@ class Overlap:
 class _Wanted:
     """What is kept of a probe until its neighbours are looked for."""
 
+    eval_set: str
     query_id: str
     name: ProbeName
     features: LocalFeatures
@@ -326,15 +338,3 @@ class _Wanted:
     def num_bytes(self) -> int:
         num_dimensions = 0 if self.descriptor is None else len(self.descriptor)
         return len(self.features) * BYTES_PER_FEATURE + 8 * num_dimensions
-
-
-def _describe_query(query: EvaluationQuery) -> dict[str, JsonValue]:
-    """What of a query decides its candidates: not what the database holds."""
-    return {"query_id": query.query_id, "image_name": query.image_name, "box": query.box}
-
-
-def _make_query(spec: Mapping[str, Any]) -> EvaluationQuery:
-    box = spec["box"]
-    return EvaluationQuery(
-        spec["query_id"], spec["image_name"], None if box is None else tuple(box)
-    )

@@ -6,13 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from simulated_gldv2.class_sizes import NUM_CLASSES, NUM_IMAGES, draw_class_sizes
+from simulated_gldv2.inputs import NUM_QUERIES, write_inputs
 from simulated_gldv2.judging import SimulatedJudge
-from simulated_gldv2.ledger import check_ledger
-from simulated_gldv2.world import World
+from simulated_gldv2.ledger import check_ledger, check_queries
+from simulated_gldv2.world import (
+    SHARE_NOT_DISTRACTING,
+    World,
+    describe_distractor,
+    is_distractor,
+)
+from tabulate_stream import describe
 
+from manifests.arrow_schemas import CANDIDATES
 from manifests.feature_store import FeatureStore
 from manifests.gldv2_metadata import format_ids
 from manifests.id_arrays import pack_ids
+from manifests.parquet_io import read_table, write_table
 from pipelines.settings import VerifySettings
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/bench_scale.py"
@@ -71,6 +80,29 @@ def test_the_judge_gives_the_same_answer_for_a_pair_whatever_comes_with_it():
     assert set(together["verdict"].to_pylist()) >= {"verified", "rejected"}
 
 
+def _check_that_a_lost_query_is_noticed(folder):
+    config = write_inputs(folder / "source", World(0.0005), 30)
+    (folder / "source/stream/0000/query_0000030.jpg").write_bytes(b"one more")
+    with pytest.raises(ValueError, match="171 queries came in, 170 were compared"):
+        check_queries(folder / "run", config)
+    candidates = folder / "run/candidates/stream-000.parquet"
+    write_table(candidates, CANDIDATES, read_table(candidates, CANDIDATES).slice(1))
+    with pytest.raises(ValueError, match="a query has not the 5 candidates"):
+        check_queries(folder / "run", config)
+
+
+def test_distractors_are_nearer_to_nothing_than_images_of_a_place_to_each_other():
+    world = World(0.001)
+    vectors = world.descriptors(np.arange(world.num_images)).astype(np.float32)
+    distractor = describe_distractor(7).astype(np.float32)
+    assert np.linalg.norm(distractor) == pytest.approx(1, abs=1e-3)
+    similarities = vectors @ vectors[0]
+    same = world.places(np.arange(world.num_images)) == world.places(np.array([0]))
+    assert (vectors @ distractor).max() < similarities[same].mean()
+    share = np.mean([is_distractor(number) for number in range(2000)])
+    assert share == pytest.approx(1 - SHARE_NOT_DISTRACTING, abs=0.01)
+
+
 def test_a_whole_job_runs_on_it_and_loses_nothing(tmp_path):
     command = [
         sys.executable,
@@ -81,12 +113,18 @@ def test_a_whole_job_runs_on_it_and_loses_nothing(tmp_path):
         tmp_path,
         "--workers",
         "1",
+        "--queries",
+        "30",
     ]
     done = subprocess.run([str(word) for word in command], check=True, capture_output=True)
     measured = json.loads(done.stdout)
     ledger = measured["ledger"]
     assert ledger["ingested"] == measured["images"] == ledger["kept"] + ledger["removed"]
     assert ledger["kept"] > 0
+    assert ledger["queries"] == 30 + 2 * NUM_QUERIES
+    assert ledger["candidates"] >= 5 * ledger["queries"]
+    assert f"| queries in the ledger | {ledger['queries']} |" in describe([measured]).splitlines()
+    _check_that_a_lost_query_is_noticed(tmp_path)
     (tmp_path / "run/manifests/removed/images_000.parquet").write_bytes(
         next((tmp_path / "run/manifests/removed").glob("missing.parquet")).read_bytes()
     )

@@ -12,7 +12,7 @@ from cleanmark.cli import app
 from manifests.certificates.covered_tables import FOLDER
 from manifests.certificates.verify import verify_certificate
 from manifests.input_error import InputError
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 from training.manifest_checks import check_files
 
 

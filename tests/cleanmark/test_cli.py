@@ -17,8 +17,8 @@ from pipelines.run_config import dump_config
 HEADER = ("eval_set", "query_id", "image_id", "reviewer", "decision", "decided_at")
 STEPS = (
     "ingest.scan", "ingest.join", "describe", "embed.codebook", "embed", "verify", "clean",
-    "clean.calibrate", "clean.uncertain", "clean.duplicates", "clean.index_duplicates", "overlap",
-    "emit",
+    "clean.calibrate", "clean.uncertain", "clean.duplicates", "clean.index_duplicates",
+    "overlap.queries", "overlap", "emit",
 )  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,17 @@ def test_help_loads_no_library_of_any_verb():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(("name", "num_threads"), [("run", "1"), ("rgldv2", "as many as cores")])
+def test_verbs_that_do_units_keep_linear_algebra_to_one_thread(name, num_threads):
+    code = (
+        f"from cleanmark.cli import load_verb; load_verb({name!r}); "
+        "import os; print(os.environ.get('OPENBLAS_NUM_THREADS', 'as many as cores'))"
+    )
+    environment = os.environ.copy()
+    environment.pop("OPENBLAS_NUM_THREADS", None)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == num_threads

@@ -6,8 +6,8 @@ from stage_runs import read_outputs
 from tiny_run import run_tiny_job
 
 from manifests.manifest_json import read_manifest
-from pipelines.child import start_fork_server
 from pipelines.engines.workstation import Workstation
+from pipelines.fork_server import start_fork_server
 from pipelines.job import build_steps
 from pipelines.run_folder import write_config
 from pipelines.runners import execute

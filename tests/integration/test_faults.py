@@ -16,7 +16,7 @@ from tiny_run import tiny_config
 
 from benchmarks.kill_campaign import run_campaign
 from pipelines import job
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 from pipelines.ledger import LEDGER_STEPS, LedgerError, read_accounts
 from pipelines.markers import read_markers
 from pipelines.run_config import dump_config

@@ -20,7 +20,7 @@ NUM_MINI_IMAGES = 146
 
 @pytest.fixture
 def _fork_server():
-    from pipelines.child import start_fork_server
+    from pipelines.fork_server import start_fork_server
 
     start_fork_server(["pytest"])
 

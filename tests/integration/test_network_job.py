@@ -20,7 +20,7 @@ from manifests.yaml_settings import ConfigError
 from networks.checkpoints import Checkpoint, save_checkpoint
 from networks.delf import DelfNetwork, DelfSettings
 from pipelines import job
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 from pipelines.job import run_job
 from pipelines.run_config import RunConfig, check_paths, load_config
 

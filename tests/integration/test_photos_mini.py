@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cleanmark.cli import app
 from cleanmark.scoring import score_run
 from manifests.manifest_json import read_manifest
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 from pipelines.run_folder import read_config
 
 CONFIG = Path(__file__).parents[2] / "configs/photos_mini.yaml"

@@ -11,7 +11,7 @@ from cleanmark.cli import app
 from cleanmark.review import export_review, open_review, start_review
 from manifests.manifest_json import read_manifest
 from manifests.rows import CandidateVerdict, Decision
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 from review_ui.access import AccessSettings
 
 pytestmark = pytest.mark.slow

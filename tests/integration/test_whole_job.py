@@ -18,8 +18,8 @@ from tiny_run import OVERLAPPING_CLASS, run_tiny_job, tiny_config
 from manifests.manifest_json import read_manifest
 from manifests.rows import MEANINGS
 from pipelines import job
-from pipelines.child import start_fork_server
 from pipelines.decision_log import import_decisions
+from pipelines.fork_server import start_fork_server
 from pipelines.markers import read_markers
 from pipelines.run_config import dump_config
 from pipelines.units import UnitStatus
@@ -200,6 +200,7 @@ def test_units_that_raise_crash_or_hang_fail_alone_and_are_done_again(
         "clean.uncertain": 4,
         "clean.duplicates": 1,
         "clean.index_duplicates": 0,
+        "overlap.queries": 1,
         "overlap": 2,
         "emit": 1,
     }

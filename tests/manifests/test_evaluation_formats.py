@@ -169,6 +169,20 @@ def test_every_image_of_a_folder_is_a_query(tmp_path):
     )
 
 
+def test_folders_below_are_read_whatever_they_are_called_and_links_to_files_but_not_to_folders(
+    tmp_path,
+):
+    images = tmp_path / "images"
+    (images / "c.jpg").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    _write(tmp_path, {"images/c.jpg/d.jpg": "", "elsewhere/e.jpg": "", "images/.hidden.png": ""})
+    (images / "link.jpg").symlink_to(tmp_path / "elsewhere/e.jpg")
+    (images / "broken.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (images / "folder").symlink_to(tmp_path / "elsewhere")
+    names = [query.image_name for query in read_folder(images, "own").queries]
+    assert names == [".hidden.png", "c.jpg/d.jpg", "link.jpg"]
+
+
 def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(GroundTruthError, match="no file with the extension of an image"):
         read_folder(tmp_path, "own")

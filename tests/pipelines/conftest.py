@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.child import start_fork_server
+from pipelines.fork_server import start_fork_server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -132,4 +132,5 @@ def test_distractors_are_no_queries(own_run, tmp_path):
     sections = own_run.config.model_dump() | {"evaluation_sets": [content]}
     run = Run(RunConfig.model_validate(sections), own_run.run_dir)
     assert read_evaluation_set(run.config.evaluation_sets[0]).database == ("00/a.jpg",)
+    assert run.step("overlap.queries").plan() == []
     assert run.step("overlap").plan() == []

@@ -19,8 +19,11 @@ NUM_UNITS = 4
 PATIENCE_SECONDS = 120.0
 
 
-def _start_driver(run_dir: Path, behaviour: dict[str, str]) -> subprocess.Popen[str]:
-    code = f"import pipelines_helpers as h; h.drive({str(run_dir)!r}, {behaviour!r}, {NUM_UNITS})"
+def _start_driver(
+    run_dir: Path, behaviour: dict[str, str], server: str = "new"
+) -> subprocess.Popen[str]:
+    arguments = f"{str(run_dir)!r}, {behaviour!r}, {NUM_UNITS}, {server!r}"
+    code = f"import pipelines_helpers as h; h.drive({arguments})"
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return subprocess.Popen(
         [sys.executable, "-c", code],
@@ -45,12 +48,20 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_driver_leaves_no_worker_and_the_next_run_goes_on(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "server"),
+    [
+        (signal.SIGKILL, "new"),
+        (signal.SIGKILL, "copy"),
+        (signal.SIGTERM, "new"),
+        (signal.SIGINT, "copy"),
+    ],
+)
+def test_a_stopped_driver_leaves_no_worker_and_the_next_run_goes_on(tmp_path, number, server):
     # Two units end at once; then both workers hang in an item.
     items = {"u02": ["a"], "u03": ["b"]}
     behaviour = {"a": "hang", "b": "hang"}
-    with _start_driver(tmp_path, behaviour) as driver:
+    with _start_driver(tmp_path, behaviour, server) as driver:
         _wait_until(lambda: len(read_calls(tmp_path)) == NUM_UNITS)
         _wait_until(lambda: len(read_markers(tmp_path, "toy")) == 2)
         driver.send_signal(number)
@@ -68,10 +79,11 @@ def test_a_stopped_driver_leaves_no_worker_and_the_next_run_goes_on(tmp_path, nu
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_a_worker_that_hangs_in_c_code_dies_with_its_driver(tmp_path):
+@pytest.mark.parametrize("server", ["new", "copy"])
+def test_a_worker_that_hangs_in_c_code_dies_with_its_driver(tmp_path, server):
     # It keeps the interpreter's lock, so that no thread of its own can end it.
     behaviour = {"a": "hang in C", "b": "hang in C"}
-    with _start_driver(tmp_path, behaviour) as driver:
+    with _start_driver(tmp_path, behaviour, server) as driver:
         _wait_until(lambda: len(read_markers(tmp_path, "toy")) == 2)
         _wait_until(lambda: len(read_calls(tmp_path)) == NUM_UNITS)
         driver.send_signal(signal.SIGKILL)
@@ -87,14 +99,15 @@ def _fork_server_of(driver_pid: int) -> int | None:
             command = (entry / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(parent) == driver_pid and b"forkserver" in command:
+        if int(parent) == driver_pid and b"resource_tracker" not in command:
             return int(entry.name)
     return None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_death_of_the_fork_server_costs_only_the_units_in_work(tmp_path):
-    with _start_driver(tmp_path, {"a": "once hang", "b": "once hang"}) as driver:
+@pytest.mark.parametrize("server", ["new", "copy"])
+def test_the_death_of_the_fork_server_costs_only_the_units_in_work(tmp_path, server):
+    with _start_driver(tmp_path, {"a": "once hang", "b": "once hang"}, server) as driver:
         _wait_until(lambda: len(read_calls(tmp_path)) == NUM_UNITS)
         _wait_until(lambda: (tmp_path / "a.died").exists() and (tmp_path / "b.died").exists())
         os.kill(_fork_server_of(driver.pid), signal.SIGKILL)
@@ -106,8 +119,9 @@ def test_the_death_of_the_fork_server_costs_only_the_units_in_work(tmp_path):
     assert called_units(tmp_path) == ["u00", "u01", "u02", "u02", "u03", "u03"]
 
 
-def test_a_run_without_trouble_prints_nothing(tmp_path):
-    with _start_driver(tmp_path, {}) as driver:
+@pytest.mark.parametrize("server", ["new", "copy"])
+def test_a_run_without_trouble_prints_nothing(tmp_path, server):
+    with _start_driver(tmp_path, {}, server) as driver:
         _, errors = driver.communicate(timeout=PATIENCE_SECONDS)
     assert driver.returncode == 0
     assert errors == ""

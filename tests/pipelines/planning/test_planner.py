@@ -13,7 +13,8 @@ from pipelines.planning.planner import make_plan
 
 STEPS = (
     "ingest.scan", "ingest.join", "describe", "embed.codebook", "embed", "verify", "clean",
-    "clean.calibrate", "clean.uncertain", "clean.duplicates", "overlap", "emit",
+    "clean.calibrate", "clean.uncertain", "clean.duplicates", "overlap.queries", "overlap",
+    "emit",
 )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from pipelines.in_flight import Crash, record_crash
 from pipelines.markers import CRASHES_SUFFIX
 from pipelines.run_tables import open_features
 from pipelines.run_unit import run_unit
-from pipelines.stages import overlap
 from pipelines.units import UnitStatus
 
 
@@ -138,15 +137,6 @@ def test_how_queries_are_cut_into_units_changes_no_row(own_run):
     assert _sorted_rows(run) == before
 
 
-def test_a_large_evaluation_set_has_larger_units(own_run, monkeypatch):
-    before = _sorted_rows(own_run)
-    monkeypatch.setattr(overlap, "_MAX_UNITS_OF_A_SET", 1)
-    run = _with(own_run, queries_per_unit=1)
-    assert [unit.unit_id for unit in run.step("overlap").plan()] == ["tiny-000", "text"]
-    run.finish("overlap")
-    assert _sorted_rows(run) == before
-
-
 @pytest.mark.parametrize("search_bytes", [1, 500, 100_000])
 def test_the_memory_of_the_search_changes_no_row(own_run, search_bytes):
     """With next to none, queries are looked for one by one and the split comes row by row."""
@@ -187,7 +177,7 @@ def test_a_missing_query_image_is_refused_by_name(own_run, tmp_path):
     run = _own_evaluation_set(own_run, tmp_path)
     (tmp_path / "eval/other.jpg").unlink()
     with pytest.raises(GroundTruthError, match=f"{tmp_path / 'eval'}: no image 'other'"):
-        run.step("overlap").plan()
+        run.step("overlap.queries").plan()
 
 
 @pytest.mark.parametrize(
@@ -198,6 +188,7 @@ def test_a_broken_query_image_fails_its_unit_by_name(own_run, tmp_path, data, co
     run = _with(_own_evaluation_set(own_run, tmp_path), queries_per_unit=1)
     path = tmp_path / "eval/other.jpg"
     path.write_bytes(data)
+    run.finish("overlap.queries")
     reports = run.do("overlap")
     error = reports["tiny-001"].error.splitlines()[0]
     assert error.startswith(f"GroundTruthError: {path}: query other: {complaint}")
@@ -207,6 +198,7 @@ def test_a_broken_query_image_fails_its_unit_by_name(own_run, tmp_path, data, co
 
 def test_a_query_that_stopped_workers_fails_its_unit_and_is_not_passed_over(own_run):
     run = _with(own_run, queries_per_unit=1)
+    run.finish("overlap.queries")
     unit = next(u for u in run.step("overlap").plan() if u.unit_id == "tiny-001")
     crashes = unit.state_path(run.run_dir, CRASHES_SUFFIX)
     for _ in range(2):
@@ -225,13 +217,14 @@ def test_a_replaced_query_image_redoes_its_unit_only(own_run, tmp_path):
 
 def test_a_changed_box_redoes_the_queries(own_run, tmp_path):
     run = _own_evaluation_set(own_run, tmp_path)
-    assert run.waiting("overlap") == []
+    run.finish("overlap")
     path = tmp_path / "eval/gnd_tiny.json"
     content = json.loads(path.read_text())
     content["gnd"][0]["bbx"] = [0, 0, 200, 200]
     before = digest_file(path)
     path.write_text(json.dumps(content))
     assert digest_file(path) != before
+    assert run.finish("overlap.queries")["overlap.queries"] == ["tiny-000"]
     assert run.waiting("overlap") == ["tiny-000"]
 
 
@@ -241,6 +234,7 @@ def test_a_box_outside_the_image_fails_the_unit_with_the_box(own_run, tmp_path):
     content = json.loads(path.read_text())
     content["gnd"][1]["bbx"] = [9000, 9000, 9100, 9100]
     path.write_text(json.dumps(content))
+    run.finish("overlap.queries")
     error = run.do("overlap")["tiny-000"].error.splitlines()[0]
     assert (
         f"{tmp_path / 'eval/other.jpg'}: query other: crop (9000.0, 9000.0, 9100.0, 9100.0)"

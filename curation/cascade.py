@@ -12,6 +12,8 @@ _STEP = 64
 """Strongest features are counted in tiles of the search, none of which is then half empty."""
 _MAX_SHARE = 0.75
 """A look that makes more than this share of all comparisons of a pair makes all of them."""
+_GROWTH_OF_INLIERS = 0.8
+"""Exponent with which inliers grow with the comparisons: strong features agree more than weak."""
 
 
 class CascadeSettings(StrictModel):
@@ -44,10 +46,8 @@ class CascadeSettings(StrictModel):
     """Correspondences of a look that must agree on one similarity in place, scale and orientation
     for going on, at least."""
     min_consistent_share: float = Field(0.5, ge=0, le=1)
-    """The same, as a share of the inliers that the look would show of a pair with just enough, if
-    strong features agreed no better than weak ones: `verify.min_inliers` times the share of all
-    comparisons that it makes. They do agree better, so that such a pair has more to show; sketches
-    show a little less than descriptors."""
+    """The same, as a share of the inliers that the look should show of a pair with just enough:
+    `verify.min_inliers` times the share of all comparisons that it makes, to the power of 0.8."""
     max_octaves: float = Field(1.0, gt=0)
     """Tolerance in scale."""
     max_turn_deg: float = Field(30.0, gt=0, le=180)
@@ -105,7 +105,7 @@ def _list_looks(
         if compared > _MAX_SHARE:
             strongest, compared = (num_a, num_b), 1.0
         if strongest != seen:
-            expected = round(min_consistent_share * compared * min_inliers)
+            expected = round(min_consistent_share * compared**_GROWTH_OF_INLIERS * min_inliers)
             looks.append(Look(*strongest, max(min_consistent, expected)))
         seen = strongest
         factor *= growth

@@ -96,12 +96,19 @@ def square_residuals(linear: Map, points: Frames, squared: NDArray[np.float64]) 
 @compile_on_first_call
 def count_agreeing(maps: Map, points: Frames, tolerance_px: float) -> NDArray[np.int64]:
     """For every similarity the correspondences within its tolerance, int64 (k,)."""
-    squared = np.empty(points.shape[1], np.float64)
     counts = np.empty(len(maps), np.int64)
     for k in range(len(maps)):
-        square_residuals(maps[k], points, squared)
+        xx, xy, x0 = maps[k, 0], maps[k, 1], maps[k, 2]
+        yx, yy, y0 = maps[k, 3], maps[k, 4], maps[k, 5]
         limit = hypothesis_limit(maps[k], tolerance_px)
-        counts[k] = np.sum(squared <= limit)
+        count = 0
+        # As `square_residuals`, but without writing them down.
+        for i in range(points.shape[1]):
+            x, y = points[0, i], points[1, i]
+            dx = xx * x + xy * y + x0 - points[2, i]
+            dy = yx * x + yy * y + y0 - points[3, i]
+            count += dx * dx + dy * dy <= limit
+        counts[k] = count
     return counts
 
 

@@ -129,16 +129,18 @@ def search(
     row_codes, starts = np.empty(block, np.int32), np.empty(block, np.int32)
     space = np.empty(2 * block * num_lanes, np.int32)
     result = np.empty((block, 3), np.int32)
+    # Numba's addresses have no sign, and would turn sums into floats.
+    first_address = np.int64(values.ctypes.data)
     # Rows are told apart by their codes within a panel.
-    panel = _NUM_CODES // block * block
-    for start in range(first_row, end_row, panel):
+    for start in range(first_row, end_row, _NUM_CODES):
+        end = min(start + _NUM_CODES, end_row)
         columns_best[:] = LOWEST
-        for first in range(start, min(start + panel, end_row), block):
-            num_tiles = min(block, end_row - first + rows_per_tile - 1) // rows_per_tile
+        for first in range(start, end, block):
+            num_tiles = min(block, end - first + rows_per_tile - 1) // rows_per_tile
             for r in range(num_tiles * rows_per_tile):
                 # Rows missing from the last tile repeat the last row, and lose by their codes.
-                i = min(first + r, end_row - 1)
-                addresses[r] = values.ctypes.data + i * values.shape[1]
+                i = min(first + r, end - 1)
+                addresses[r] = first_address + i * values.shape[1]
                 code = _NUM_CODES - 1 - (first + r - start)
                 row_codes[r] = code - row_norms[i] * _NUM_CODES
                 starts[r] = row_sums[i] * column_bias
@@ -156,7 +158,7 @@ def search(
                 columns_best.ctypes.data,
                 result.ctypes.data,
             )
-            for r in range(min(block, end_row - first)):
+            for r in range(min(block, end - first)):
                 i, norm = first + r, row_norms[first + r]
                 best, next_best = norm - (result[r, 0] >> CODE_BITS), squared[i]
                 second = norm - (result[r, 2] >> CODE_BITS)

@@ -27,8 +27,8 @@ def test_every_look_sees_more_than_the_one_before_and_the_last_sees_all(
     [
         (50, [(50, 15)]),
         (400, [(400, 15)]),
-        (1024, [(384, 3), (768, 8), (1024, 15)]),
-        (2000, [(704, 3), (1408, 7), (2000, 15)]),
+        (1024, [(384, 3), (768, 9), (1024, 15)]),
+        (2000, [(704, 3), (1408, 9), (2000, 15)]),
     ],
 )
 def test_looks_at_images_of_usual_sizes(num_features, expected):

@@ -17,4 +17,6 @@ def _draw_features() -> LocalFeatures:
     return LocalFeatures(descriptors, pack_geometry(xy, np.full(100, 8.0), np.zeros(100)), 500, 500)
 
 
-verify_pair(_draw_features(), _draw_features(), VerificationSettings())
+# Two looks, the second of which compares what the first has not; then all descriptors.
+_SETTINGS = VerificationSettings.model_validate({"cascade": {"num_features": 64, "share": 0}})
+verify_pair(_draw_features(), _draw_features(), _SETTINGS)

@@ -11,6 +11,7 @@ from pipelines.engines.announced import Announced
 from pipelines.engines.engine import Engine
 from pipelines.fetch_step import STEP_NAME as FETCH_STEP
 from pipelines.fetch_step import describe_fetch, fetch_source
+from pipelines.interruption import heeding_ctrl_c
 from pipelines.ledger import check_step
 from pipelines.markers import Tally, output_digests, pending, prune, read_markers, tally
 from pipelines.progress import StageProgress
@@ -156,6 +157,7 @@ def run_job(
     steps = build_steps(config, run_dir)
     # The engine first: what it lacks is better known before days of fetching.
     with (
+        heeding_ctrl_c() as heed_ctrl_c,
         locked(run_dir),
         recovering(run_dir, [step.name for step in steps], console),
         open_engine(config.runner, beam_args) as engine,
@@ -166,7 +168,9 @@ def run_job(
             results.append(_run_fetch(config.source, config.source.fetch, console))
             if results[-1].failures:
                 return results
-        results += _run_steps(steps, run_dir, console, only, Announced(engine, console))
+        for result in _run_steps(steps, run_dir, console, only, Announced(engine, console)):
+            results.append(result)
+            heed_ctrl_c()
     return results
 
 

@@ -66,7 +66,7 @@ def test_the_inlier_plot_counts_every_pair_and_draws_the_threshold():
 
 
 def test_the_inlier_plot_says_where_more_inliers_may_be():
-    words = "at least as many inliers as counted"
+    words = "only the inliers of that look are counted"
     assert words not in plot_inliers(PAIRS, CONTROLS, 30).summary
     assert words in plot_inliers(PAIRS, CONTROLS, 30, are_least=True).summary
 

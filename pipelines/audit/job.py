@@ -13,6 +13,7 @@ from pipelines.audit.planting import PlantCanaries, read_planted
 from pipelines.audit.scanning import ScanImages
 from pipelines.audit.settings import AuditConfig
 from pipelines.audit.training_list import read_training_list
+from pipelines.interruption import heeding_ctrl_c
 from pipelines.job import StepResult, run_step
 from pipelines.run_folder import locked
 from pipelines.runners import open_engine
@@ -41,10 +42,15 @@ def run_audit_steps(
     work_dir = work_dir.absolute()
     read_training_list.cache_clear()
     results: list[StepResult] = []
-    with locked(work_dir), open_engine(config.runner, beam_args) as engine:
+    with (
+        heeding_ctrl_c() as heed_ctrl_c,
+        locked(work_dir),
+        open_engine(config.runner, beam_args) as engine,
+    ):
         write_text(work_dir / _CONFIG_FILE, config.model_dump_json(indent=1) + "\n")
         for stage in build_audit_steps(config, work_dir):
             results.append(run_step(stage, work_dir, console, engine))
+            heed_ctrl_c()
             if results[-1].failures:
                 break
     return results

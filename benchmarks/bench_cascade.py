@@ -13,9 +13,9 @@ from labelled_photos import Pair, list_true_pairs, load_photos, sample_cross_pai
 from threadpoolctl import threadpool_limits
 
 from curation.cascade import CascadeSettings
+from curation.correspondences import MatchableFeatures
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
-from manifests.features import LocalFeatures
+from curation.verification import VerificationSettings, verify_prepared
 from manifests.rows import PairReason, PairVerdict
 
 MODES = ("reject_early", "decide_early")
@@ -41,11 +41,12 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     photos = load_photos(arguments.photos)
-    described = [extract_sift(photo.pixels, SiftSettings()) for photo in photos]
+    described = [MatchableFeatures(extract_sift(photo.pixels, SiftSettings())) for photo in photos]
     pairs = list_true_pairs(photos) + sample_cross_pairs(photos, arguments.cross_pairs)
     settings = _list_settings()
     with threadpool_limits(1):
-        verify_pair(described[0], described[1], VerificationSettings())  # compiles
+        for pair in pairs:  # compiles, and prepares the photographs
+            _verify_interleaved(described, pair, settings)
         answers = [_verify_interleaved(described, pair, settings) for pair in pairs]
     summary = {
         "num_photos": len(photos),
@@ -75,7 +76,7 @@ def _list_settings() -> dict[str, VerificationSettings]:
 
 
 def _verify_interleaved(
-    described: list[LocalFeatures], pair: Pair, settings: dict[str, VerificationSettings]
+    described: list[MatchableFeatures], pair: Pair, settings: dict[str, VerificationSettings]
 ) -> dict[str, Answer]:
     return {
         name: _verify(described[pair[0]], described[pair[1]], setting)
@@ -83,9 +84,9 @@ def _verify_interleaved(
     }
 
 
-def _verify(a: LocalFeatures, b: LocalFeatures, settings: VerificationSettings) -> Answer:
+def _verify(a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings) -> Answer:
     started = time.process_time()
-    found = verify_pair(a, b, settings)
+    found = verify_prepared(a, b, settings)
     return Answer(
         is_verified=found.verdict is not PairVerdict.REJECTED,
         is_rejected_early=found.reason is PairReason.FEW_AMONG_STRONGEST,

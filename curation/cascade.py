@@ -24,10 +24,9 @@ class CascadeSettings(StrictModel):
     descriptors.
 
     Of all 10,296 pairs of 144 landmark photographs the exact mode verifies 234 at 480 px and 1,024
-    features, and 326 at 800 px and 2,000. The default loses none of them. It makes one, at 800 px:
-    of one place, but refused by a guard when all descriptors are compared. The fewest inliers among
-    all descriptors of a pair that a look verifies are 35 and 37; the most of one that it rejects,
-    22 and 28.
+    features, and 326 at 800 px and 2,000. The default loses none of them and makes no other. The
+    fewest inliers among all descriptors of a pair that a look verifies are 35 and 37; the most of
+    one that it rejects, 29 and 28.
     """
 
     mode: Literal["decide_early", "reject_early", "exact"] = "decide_early"

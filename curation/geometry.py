@@ -8,6 +8,7 @@ Convention: x points right, y down, angles turn clockwise on the screen, as Open
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ class AffineFit:
     inliers: NDArray[np.bool_]
     residuals_px: NDArray[np.float64]
 
-    @property
+    @cached_property
     def num_inliers(self) -> int:
         """Number of agreeing correspondences."""
         return int(np.count_nonzero(self.inliers))

@@ -73,8 +73,8 @@ class SketchSearch:
     def _list_new_blocks(self, num_a: int, num_b: int) -> list[tuple[Range, Range]]:
         """Columns and rows that were not compared yet: an L around those that were."""
         num_columns = self._ends[-1]
-        blocks = []
-        if num_a > self._num_rows:
+        blocks: list[tuple[Range, Range]] = []
+        if num_columns > 0 and num_a > self._num_rows:
             blocks = [(columns, (self._num_rows, num_a)) for columns in pairwise(self._ends)]
         if num_b > num_columns:
             blocks.append(((num_columns, num_b), (0, num_a)))

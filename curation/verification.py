@@ -159,9 +159,13 @@ def _verify_ordered(
         if fit is None or fit.num_inliers < look.min_consistent:
             return _refuse(PairReason.FEW_AMONG_STRONGEST, matches, fit)
         if _can_verify(fit, settings):
-            early = _verify_early(a.features, b.features, matches, settings)
-            if early is not None:
-                return early
+            model = estimate_model(a.features, b.features, matches, settings.geometry)
+            if model is None or model.num_inliers < _count_needed(settings):
+                continue
+            if _is_beyond_doubt(a.features, b.features, matches, model, settings):
+                return _verify(PairReason.ENOUGH_AMONG_STRONGEST, matches, model)
+            # More sketches would leave the same doubt.
+            break
     matches, _ = yield MatchRequest(a, b, len(a), len(b), None)
     found = _judge(a.features, b.features, matches, settings)
     if found.reason not in _OVERLAYS or found.matrix is None:
@@ -170,39 +174,40 @@ def _verify_ordered(
 
 
 def _limit_consistency(b: LocalFeatures, settings: VerificationSettings) -> ConsistencyLimits:
+    geometry, cascade = settings.geometry, settings.cascade
     return ConsistencyLimits(
-        settings.geometry.max_hypotheses,
-        settings.geometry.max_scale,
-        settings.geometry.hypothesis_tolerance * b.long_side,
-        settings.cascade.max_octaves,
-        math.radians(settings.cascade.max_turn_deg),
+        geometry.max_hypotheses,
+        geometry.max_scale,
+        geometry.hypothesis_tolerance * b.long_side,
+        cascade.max_octaves,
+        math.radians(cascade.max_turn_deg),
     )
 
 
 def _can_verify(consistent: AffineFit, settings: VerificationSettings) -> bool:
     """Of the inliers of any true map most agree in scale and orientation too."""
-    needed = settings.cascade.min_inlier_share * settings.min_inliers
     return settings.cascade.mode == "decide_early" and (
-        consistent.num_inliers >= _MIN_CONSISTENT_SHARE * needed
+        consistent.num_inliers >= _MIN_CONSISTENT_SHARE * _count_needed(settings)
     )
 
 
-def _verify_early(
+def _count_needed(settings: VerificationSettings) -> float:
+    """Inliers with which a look verifies a pair."""
+    return settings.cascade.min_inlier_share * settings.min_inliers
+
+
+def _is_beyond_doubt(
     a: LocalFeatures,
     b: LocalFeatures,
     matches: Correspondences,
+    fit: AffineFit,
     settings: VerificationSettings,
-) -> Verification | None:
-    """Verify a pair by a look; None where that is not enough."""
-    fit = estimate_model(a, b, matches, settings.geometry)
-    if fit is None or fit.num_inliers < settings.cascade.min_inlier_share * settings.min_inliers:
-        return None
+) -> bool:
+    """Whether enough inliers of a look verify a pair, or only all descriptors can tell."""
     # Whether a pair is a copy depends on how many of all features agree.
     if may_be_copy(b, _get_affine(fit), settings.copies):
-        return None
-    if _find_objection(a, b, matches.select(fit.inliers), fit, settings) is not None:
-        return None
-    return _verify(PairReason.ENOUGH_AMONG_STRONGEST, matches, fit)
+        return False
+    return _find_objection(a, b, matches.select(fit.inliers), fit, settings) is None
 
 
 def _judge(

@@ -77,7 +77,8 @@ class Neighbours:
 
     def __init__(self, num_rows: int, num_columns: int) -> None:
         self._num_rows = num_rows
-        self.found = np.full(3 * num_rows + 2 * num_columns, _FAR, np.int32)
+        self.found = np.empty(3 * num_rows + 2 * num_columns, np.int32)
+        self.found.fill(_FAR)
 
     @property
     def nearest(self) -> Integers:

@@ -222,6 +222,21 @@ def test_an_early_answer_is_the_answer_to_the_strongest_features_alone(
     assert alone.num_inliers >= found.num_inliers
 
 
+def test_what_a_guard_doubts_at_a_look_all_descriptors_decide():
+    """The strongest features agree in one corner alone, the others everywhere."""
+    rng = np.random.default_rng(0)
+    xy = np.concatenate([rng.uniform(300, 340, (70, 2)), draw_points(1, 130)])
+    turned = (xy - [400, 300]) @ np.array([[0.94, 0.34], [-0.34, 0.94]]) + [400, 300]
+    descriptors = make_descriptors(5, 200)
+    a = make_features(xy, descriptors=descriptors)
+    b = make_features(turned + rng.normal(0, 3, xy.shape), 8.0, 20.0, descriptors)
+    exact = verify_pair(a, b, EXACT)
+    assert exact.reason is PairReason.ENOUGH_INLIERS
+    assert tell(verify_pair(a, b, EARLY)) == tell(exact)
+    strongest = [side.take_strongest(64) for side in (a, b)]
+    assert verify_pair(*strongest, EXACT).reason is PairReason.TOO_CONCENTRATED
+
+
 def test_ranks_are_made_of_all_inliers():
     a, b, _ = plant_pair(1, 200, 50, 0.9, 30.0)
     early, exact = (mode.model_copy(update={"copies": NO_COPIES}) for mode in (EARLY, EXACT))

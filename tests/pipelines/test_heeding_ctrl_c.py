@@ -35,8 +35,11 @@ def test_ctrl_c_in_a_callback_is_not_lost():
 
 
 def test_without_ctrl_c_there_is_nothing_to_heed():
+    before = signal.getsignal(signal.SIGINT)
     with heeding_ctrl_c() as heed:
+        assert signal.getsignal(signal.SIGINT) is not before
         heed()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_somebody_else_has_made_of_ctrl_c_stays():

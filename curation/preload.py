@@ -18,5 +18,7 @@ def _draw_features() -> LocalFeatures:
 
 
 # Two looks, the second of which compares what the first has not; then all descriptors.
-_SETTINGS = VerificationSettings.model_validate({"cascade": {"num_features": 64, "share": 0}})
+_SETTINGS = VerificationSettings.model_validate(
+    {"cascade": {"mode": "reject_early", "num_features": 64, "share": 0}}
+)
 verify_pair(_draw_features(), _draw_features(), _SETTINGS)

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, help="labelled folder; default: drawn views")
     parser.add_argument("--cross-pairs", type=int, default=3000, help="pairs of different places")
+    parser.add_argument("--every-pair", action="store_true", help="all pairs, of any two photos")
+    parser.add_argument("--features", type=int, default=SiftSettings().max_features)
+    parser.add_argument("--long-side", type=int, default=SiftSettings().long_side_px)
     arguments = parser.parse_args()
+    sift = SiftSettings(long_side_px=arguments.long_side, max_features=arguments.features)
     cv2.setNumThreads(1)
     photos = load_photos(arguments.photos)
-    described = [MatchableFeatures(extract_sift(photo.pixels, SiftSettings())) for photo in photos]
+    described = [MatchableFeatures(extract_sift(photo.pixels, sift)) for photo in photos]
     pairs = list_true_pairs(photos) + sample_cross_pairs(photos, arguments.cross_pairs)
+    if arguments.every_pair:
+        pairs = list(combinations(range(len(photos)), 2))
     settings = _list_settings()
     with threadpool_limits(1):
         for pair in pairs:  # compiles, and prepares the photographs

@@ -16,7 +16,7 @@ from curation.correspondences import NO_CORRESPONDENCES, Correspondences, Matcha
 from curation.geometry import AffineFit, find_consistent
 from curation.kernels.neighbour_search import select_matches
 from curation.pair_answer import Verification
-from curation.pair_search import Glimpse
+from curation.sketch_search import Glimpse
 from curation.verification import MatchRequest, VerificationSettings, ask_for_matches
 from manifests.features import LocalFeatures
 

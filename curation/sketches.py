@@ -3,8 +3,8 @@
 Neighbouring numbers of a SIFT descriptor are much alike: what two descriptors differ in is mostly
 smooth over the cells and over the orientations. A cosine transform over the 4 x 4 cells and a
 Fourier transform over the 8 orientations (Lowe 2004, section 6.1) gather that in few numbers, as
-principal axes would, but with nothing learned from any photographs. 32 of the 128 hold three
-quarters of the variance.
+principal axes would, but with nothing learned from any photographs: 32 of the 128 hold most of the
+variance.
 """
 
 from functools import cache

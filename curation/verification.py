@@ -31,8 +31,8 @@ from curation.kernels.point_statistics import gather_places
 from curation.overlays import OverlaySettings, is_pasted, pasted_inliers
 from curation.pair_answer import Verification
 from curation.pair_order import comes_first
-from curation.pair_search import Glimpse, SketchSearch
 from curation.plausibility import Agreement, GuardSettings, find_objection, overlay_inliers
+from curation.sketch_search import Glimpse, SketchSearch
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 from manifests.strict_model import StrictModel

@@ -11,7 +11,7 @@ from curation import correspondences
 from curation.correspondences import MatchableFeatures, match_features
 from curation.geometry import ConsistencyLimits, find_consistent
 from curation.kernels.processor import available_kernels
-from curation.pair_search import SketchSearch
+from curation.sketch_search import SketchSearch
 from curation.sketches import sketch_descriptors
 
 LIMITS = ConsistencyLimits(64, 5.0, 36.0, 1.0, 0.8)

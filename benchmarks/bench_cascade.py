@@ -14,7 +14,7 @@ from labelled_photos import Pair, list_true_pairs, load_photos, sample_cross_pai
 from threadpoolctl import threadpool_limits
 
 from curation.cascade import CascadeSettings
-from curation.correspondences import MatchableFeatures
+from curation.matchable_features import MatchableFeatures
 from curation.sift import SiftSettings, extract_sift
 from curation.verification import VerificationSettings, verify_prepared
 from manifests.rows import PairReason, PairVerdict

@@ -19,10 +19,10 @@ from multiply_peak import measure_peak
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from curation.correspondences import index_descriptors
 from curation.kernels.packed_columns import MeasuredDescriptors
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import available_kernels
+from curation.matchable_features import index_descriptors
 from curation.sift import root_sift
 
 Search = Callable[[], object]

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from curation.cascade import CascadeSettings
-from curation.correspondences import MatchableFeatures
 from curation.kernels.processor import AVX2, DotProductKernel, available_kernels
-from curation.verification import VerificationSettings, verify_prepared
+from curation.matchable_features import MatchableFeatures
+from curation.one_to_many import verify_prepared_to_many
+from curation.verification import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.rows import PairVerdict
 
@@ -99,13 +100,11 @@ def _verify_ours(settings: VerificationSettings, kernel: DotProductKernel | None
         return prepared[id(photo)]
 
     def verify(query: DescribedPhoto, others: Sequence[DescribedPhoto]) -> list[Answer]:
-        query_features = prepare(query)
-        answers = []
-        for other in others:
-            found = verify_prepared(query_features, prepare(other), settings)
-            is_verified = found.verdict is not PairVerdict.REJECTED
-            answers.append(Answer(is_verified, found.num_inliers))
-        return answers
+        found = verify_prepared_to_many(prepare(query), map(prepare, others), settings)
+        return [
+            Answer(answer.verdict is not PairVerdict.REJECTED, answer.num_inliers)
+            for answer in found
+        ]
 
     return verify
 

@@ -14,7 +14,8 @@ from cleanmark.reporting.correspondence_drawing import (
     draw_side_by_side,
 )
 from curation.cascade import CascadeSettings
-from curation.correspondences import Correspondences, MatchableFeatures, match_prepared
+from curation.correspondences import Correspondences, match_prepared
+from curation.matchable_features import MatchableFeatures
 from curation.pair_answer import Verification
 from curation.verification import VerificationSettings, ask_for_matches
 from manifests.features import LocalFeatures

@@ -12,9 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.correspondences import NO_CORRESPONDENCES, Correspondences, MatchableFeatures
-from curation.geometry import AffineFit, find_consistent
+from curation.correspondences import NO_CORRESPONDENCES, Correspondences
+from curation.geometry import AffineFit, ConsistencyLimits, find_consistent
 from curation.kernels.neighbour_search import select_matches
+from curation.matchable_features import MatchableFeatures
 from curation.pair_answer import Verification
 from curation.sketch_search import Glimpse
 from curation.verification import MatchRequest, VerificationSettings, ask_for_matches
@@ -66,7 +67,7 @@ def verify_in_batches(
     settings: VerificationSettings,
     finder: NeighbourFinder,
 ) -> Iterator[Verification]:
-    """The answers of `curation.verification.verify_one_to_many`, found in batches.
+    """The answers of `curation.one_to_many.verify_one_to_many`, found in batches.
 
     Args:
         query: features of one image.
@@ -129,8 +130,8 @@ def _match(
     can_match = [request.num_a > 0 and request.num_b >= _MIN_COLUMNS for request in requests]
     pairs = [
         (
-            r.a.get_descriptors(by_sketches=r.limits is not None).measured.values[: r.num_a],
-            r.b.get_descriptors(by_sketches=r.limits is not None).measured.values[: r.num_b],
+            _get_descriptors(r.a, r.num_a, r.limits),
+            _get_descriptors(r.b, r.num_b, r.limits),
         )
         for r, can in zip(requests, can_match, strict=True)
         if can
@@ -140,6 +141,13 @@ def _match(
         _select(next(found), request, max_ratio) if can else NO_CORRESPONDENCES
         for request, can in zip(requests, can_match, strict=True)
     ]
+
+
+def _get_descriptors(
+    image: MatchableFeatures, count: int, limits: ConsistencyLimits | None
+) -> Descriptors:
+    compared = image.descriptors if limits is None else image.get_sketches(count)
+    return compared.measured.values[:count]
 
 
 def _select(found: FoundNeighbours, request: MatchRequest, max_ratio: float) -> Correspondences:

@@ -1,22 +1,17 @@
 """Tentative correspondences between two images: exact nearest neighbours, ratio and mutual test."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curation.kernels.compilation import freeze
-from curation.kernels.packed_columns import MeasuredDescriptors, Neighbours, PackedColumns
-from curation.kernels.portable_search import PortableColumns
-from curation.kernels.processor import DotProductKernel, available_kernels
-from curation.sketches import sketch_descriptors
-from manifests.features import DESCRIPTOR_BYTES, LocalFeatures
+from curation.kernels.packed_columns import MeasuredDescriptors, Neighbours
+from curation.matchable_features import MatchableFeatures, index_descriptors, pad_descriptors
+from manifests.features import LocalFeatures
 
 Indices = NDArray[np.intp]
 Descriptors = NDArray[np.uint8]
-Range = tuple[int, int]
-"""The first, and the one behind the last."""
 
 MIN_COLUMNS = 2
 """The ratio test needs a second neighbour."""
@@ -48,72 +43,6 @@ class Correspondences:
 NO_CORRESPONDENCES = Correspondences(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
 
-class SearchableDescriptors:
-    """Descriptors to search with and to be searched.
-
-    Args:
-        descriptors: uint8 (n, d), values at most 127; d is 128, or 32 of sketches.
-        kernel: the instructions to search with; by default the best of this processor.
-
-    Attributes:
-        measured: all of them, ready to search with.
-
-    Raises:
-        ValueError: a value is above 127.
-    """
-
-    def __init__(self, descriptors: Descriptors, kernel: DotProductKernel | None) -> None:
-        self.measured = MeasuredDescriptors.of(descriptors)
-        self._kernel = kernel
-        self._columns: dict[Range, PackedColumns | PortableColumns] = {}
-
-    def index_between(self, first: int, end: int) -> PackedColumns | PortableColumns:
-        """Those from `first` to before `end`, ready to be searched."""
-        columns = self._columns.get((first, end))
-        if columns is None:
-            # What an early answer never asks for is never derived.
-            columns = index_descriptors(self.measured.take(first, end), self._kernel)
-            self._columns[first, end] = columns
-        return columns
-
-
-class MatchableFeatures:
-    """Features with what matching derives from them, derived once for any number of partners.
-
-    It takes up to one and a half times the memory of the descriptors: 200 kB for 1,000 features.
-
-    Args:
-        features: the features of an image.
-        kernel: the instructions to search with; by default the best of this processor.
-    """
-
-    def __init__(self, features: LocalFeatures, kernel: DotProductKernel | None = None) -> None:
-        self.features = features
-        self._kernel = kernel
-        self.geometry_codes = features.geometry_codes
-        self._count = len(features)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def get_descriptors(self, *, by_sketches: bool) -> SearchableDescriptors:
-        """The whole descriptors, or the sketches of them.
-
-        Raises:
-            ValueError: a value is above 127.
-        """
-        return self._sketches if by_sketches else self._descriptors
-
-    @cached_property
-    def _descriptors(self) -> SearchableDescriptors:
-        return SearchableDescriptors(_pad(self.features.descriptors), self._kernel)
-
-    @cached_property
-    def _sketches(self) -> SearchableDescriptors:
-        sketches = sketch_descriptors(_pad(self.features.descriptors))
-        return SearchableDescriptors(sketches, self._kernel)
-
-
 def match_descriptors(
     descriptors_a: Descriptors, descriptors_b: Descriptors, max_ratio: float
 ) -> Correspondences:
@@ -138,7 +67,9 @@ def match_descriptors(
     Raises:
         ValueError: a value is above 127.
     """
-    a, b = (MeasuredDescriptors.of(_pad(side)) for side in (descriptors_a, descriptors_b))
+    a, b = (
+        MeasuredDescriptors.of(pad_descriptors(side)) for side in (descriptors_a, descriptors_b)
+    )
     if len(a) == 0 or len(b) < MIN_COLUMNS:
         return NO_CORRESPONDENCES
     found = Neighbours(len(a), len(b))
@@ -160,9 +91,8 @@ def match_prepared(a: MatchableFeatures, b: MatchableFeatures, max_ratio: float)
     """`match_features` for images that are matched more than once."""
     if len(a) == 0 or len(b) < MIN_COLUMNS:
         return NO_CORRESPONDENCES
-    rows, columns = a.get_descriptors(by_sketches=False), b.get_descriptors(by_sketches=False)
-    matches = columns.index_between(0, len(b)).find_matches(
-        rows.measured,
+    matches = b.descriptors.index_between(0, len(b)).find_matches(
+        a.descriptors.measured,
         (0, len(a)),
         0,
         Neighbours(len(a), len(b)),
@@ -170,26 +100,3 @@ def match_prepared(a: MatchableFeatures, b: MatchableFeatures, max_ratio: float)
         max_ratio**2,
     )
     return Correspondences(*matches)
-
-
-def index_descriptors(
-    descriptors: MeasuredDescriptors, kernel: DotProductKernel | None = None
-) -> PackedColumns | PortableColumns:
-    """Prepare descriptors to be searched.
-
-    Args:
-        descriptors: m of them.
-        kernel: the instructions to use; by default the best of this processor.
-    """
-    for candidate in available_kernels() if kernel is None else (kernel,):
-        if PackedColumns.can_pack(candidate, len(descriptors)):
-            return PackedColumns(descriptors, candidate)
-    return PortableColumns(descriptors)
-
-
-def _pad(descriptors: Descriptors) -> Descriptors:
-    """Contiguous (n, 128): zeros at the end change no distance."""
-    missing = DESCRIPTOR_BYTES - descriptors.shape[1]
-    if missing > 0:
-        return np.pad(descriptors, ((0, 0), (0, missing)))
-    return np.ascontiguousarray(descriptors)

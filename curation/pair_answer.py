@@ -1,6 +1,7 @@
 """What the verifier says of a pair of images."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -9,45 +10,44 @@ from curation.geometry import Affine, AffineFit, has_inverse, invert_affine
 from curation.homography import Homography, HomographyFit, invert_homography
 from manifests.rows import PairReason, PairVerdict
 
+Evidence = tuple[Correspondences, AffineFit | None]
+"""Correspondences, in the order in which the pair was worked on, and what explains some of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Verification:
     """What the verifier says of a pair.
 
-    With the reasons `FEW_AMONG_STRONGEST` and `ENOUGH_AMONG_STRONGEST` numbers, model and inliers
-    are those of a look at the sketches of the strongest features.
+    With the reasons `FEW_AMONG_STRONGEST` and `ENOUGH_AMONG_STRONGEST` numbers, inliers and model
+    are those of a look at the sketches of the strongest features. A look that rejects fits no
+    model: its inliers are correspondences that agree in place, scale and orientation.
 
-    Of most pairs nobody asks for more than verdict, reason and numbers. So model and inliers are
+    Of most pairs nobody asks for more than verdict, reason and numbers. So inliers and model are
     derived when they are asked for.
 
     Attributes:
         verdict: verified, duplicate or rejected.
         reason: why.
         num_tentative: correspondences after ratio and mutual test.
-        worked_on: the correspondences judged in the end, in the order in which the pair was worked
-            on.
-        fit: the model that explains some of them, or None.
+        num_inliers: those of them that agree.
+        find_evidence: gives the correspondences judged in the end; may take as long as a look.
         is_turned: the pair was worked on in the other order.
     """
 
     verdict: PairVerdict
     reason: PairReason
     num_tentative: int
-    worked_on: Correspondences
-    fit: AffineFit | None
+    num_inliers: int
+    find_evidence: Callable[[], Evidence]
     is_turned: bool = False
-
-    @property
-    def num_inliers(self) -> int:
-        """Number of correspondences that agree with the model."""
-        return 0 if self.fit is None else self.fit.num_inliers
 
     @cached_property
     def inliers(self) -> Correspondences:
-        """The correspondences that agree with the model; empty without one."""
-        if self.fit is None:
+        """The correspondences that agree; empty where none do."""
+        matches, fit = self._evidence
+        if fit is None:
             return NO_CORRESPONDENCES
-        found = self.worked_on.select(self.fit.inliers)
+        found = matches.select(fit.inliers)
         if not self.is_turned:
             return found
         order = found.index_b.argsort()  # no feature has two partners: there are no ties
@@ -59,17 +59,19 @@ class Verification:
 
         Beside a homography, the affine map nearest to it at the centre of the inliers.
         """
-        if self.fit is None or not self.is_turned:
-            return None if self.fit is None else self.fit.matrix
+        fit = self._model
+        if fit is None or not self.is_turned:
+            return None if fit is None else fit.matrix
         # A guard refuses what collapses the plane; it has no way back.
-        return invert_affine(self.fit.matrix) if has_inverse(self.fit.matrix) else None
+        return invert_affine(fit.matrix) if has_inverse(fit.matrix) else None
 
     @cached_property
     def homography(self) -> Homography | None:
         """The model where it is one, or None."""
-        if not isinstance(self.fit, HomographyFit) or self.matrix is None:
+        fit = self._model
+        if not isinstance(fit, HomographyFit) or self.matrix is None:
             return None
-        homography = self.fit.homography
+        homography = fit.homography
         return invert_homography(homography) if self.is_turned else homography
 
     @property
@@ -87,11 +89,12 @@ class Verification:
 
     def turn_round(self) -> "Verification":
         """The same answer for the pair the other way round."""
-        return Verification(
-            self.verdict,
-            self.reason,
-            self.num_tentative,
-            self.worked_on,
-            self.fit,
-            not self.is_turned,
-        )
+        return replace(self, is_turned=not self.is_turned)
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return self.find_evidence()
+
+    @property
+    def _model(self) -> AffineFit | None:
+        return None if self.reason is PairReason.FEW_AMONG_STRONGEST else self._evidence[1]

@@ -6,6 +6,7 @@ load it for itself (half a second), or compile it (some seconds) before numba's 
 
 import numpy as np
 
+from curation.one_to_many import verify_one_to_many
 from curation.verification import VerificationSettings, verify_pair
 from manifests.features import DESCRIPTOR_BYTES, LocalFeatures, pack_geometry
 
@@ -22,3 +23,4 @@ _SETTINGS = VerificationSettings.model_validate(
     {"cascade": {"mode": "reject_early", "num_features": 64, "share": 0}}
 )
 verify_pair(_draw_features(), _draw_features(), _SETTINGS)
+list(verify_one_to_many(_draw_features(), [_draw_features()], _SETTINGS))

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-from curation.correspondences import MatchableFeatures
+from curation.matchable_features import MatchableFeatures
 from curation.sketches import SKETCH_BYTES
 from manifests.features import DESCRIPTOR_BYTES, LocalFeatures
 

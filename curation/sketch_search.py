@@ -2,15 +2,11 @@
 
 from itertools import pairwise
 
-from curation.correspondences import (
-    MIN_COLUMNS,
-    NO_CORRESPONDENCES,
-    Correspondences,
-    MatchableFeatures,
-    Range,
-)
+from curation.correspondences import MIN_COLUMNS, NO_CORRESPONDENCES, Correspondences
 from curation.geometry import AffineFit, ConsistencyLimits, as_fit
 from curation.kernels.packed_columns import Neighbours
+from curation.kernels.sketch_look import Sighting
+from curation.matchable_features import MatchableFeatures, Range
 
 Glimpse = tuple[Correspondences, AffineFit | None]
 """What a look sees: the correspondences, and the similarity with which most are consistent."""
@@ -35,40 +31,54 @@ class SketchSearch:
         max_ratio: float,
         limits: ConsistencyLimits,
     ) -> None:
-        self._rows = a.get_descriptors(by_sketches=True)
-        self._columns = b.get_descriptors(by_sketches=True)
-        self._geometry = a.geometry_codes, b.geometry_codes
+        self._images = a, b
         self._max_squared_ratio = max_ratio**2
         self._limits = limits
-        self._found = Neighbours(len(a), len(b))
+        self._found = Neighbours(0, 0)
         self._num_rows = 0
         self._ends = [0]
         """Columns were compared up to the last, in stretches that end at these."""
+        self._seen: Glimpse = (NO_CORRESPONDENCES, None)
+
+    def take_over(self, found: Neighbours, sighting: Sighting) -> None:
+        """Begin with a look that was made already.
+
+        Args:
+            found: the neighbours that it found, among all that it compared.
+            sighting: what it saw.
+        """
+        self._found = found
+        self._num_rows, self._ends = found.num_rows, [0, found.num_columns]
+        self._seen = _as_glimpse(sighting)
 
     def look_at(self, num_a: int, num_b: int) -> Glimpse:
         """Match the `num_a` strongest features of a with `num_b` of b.
 
-        Each time at least as many of both must be asked for as before, and more of either.
+        Each time at least as many of both must be asked for as before.
         """
         if num_a == 0 or num_b < MIN_COLUMNS:
             return NO_CORRESPONDENCES, None
+        if (num_a, num_b) != (self._num_rows, self._ends[-1]):
+            self._seen = self._look(num_a, num_b)
+        return self._seen
+
+    def _look(self, num_a: int, num_b: int) -> Glimpse:
+        a, b = self._images
+        self._found = found = self._found.extend_to(len(a), len(b))
+        measured, sketches = a.get_sketches(num_a).measured, b.get_sketches(num_b)
         *others, (columns, rows) = self._list_new_blocks(num_a, num_b)
-        measured, found = self._rows.measured, self._found
         for (first, end), between in others:
-            self._columns.index_between(first, end).search(measured, between, first, found)
-        index_a, index_b, ratio, is_found, similarity, agreeing, residuals_px = (
-            self._columns.index_between(*columns).look(
-                measured,
-                rows,
-                columns[0],
-                found,
-                self._geometry,
-                self._max_squared_ratio,
-                self._limits,
-            )
+            sketches.index_between(first, end).search(measured, between, first, found)
+        sighting = sketches.index_between(*columns).look(
+            measured,
+            rows,
+            columns[0],
+            found,
+            (a.geometry_codes, b.geometry_codes),
+            self._max_squared_ratio,
+            self._limits,
         )
-        fit = as_fit(is_found, similarity, agreeing, residuals_px)
-        return Correspondences(index_a, index_b, ratio), fit
+        return _as_glimpse(sighting)
 
     def _list_new_blocks(self, num_a: int, num_b: int) -> list[tuple[Range, Range]]:
         """Columns and rows that were not compared yet: an L around those that were."""
@@ -81,3 +91,8 @@ class SketchSearch:
             self._ends.append(num_b)
         self._num_rows = num_a
         return blocks
+
+
+def _as_glimpse(sighting: Sighting) -> Glimpse:
+    index_a, index_b, ratio, *similarity = sighting
+    return Correspondences(index_a, index_b, ratio), as_fit(*similarity)

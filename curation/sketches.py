@@ -28,20 +28,28 @@ _STEPS = 1024
 """The axes are rounded to multiples of its inverse, so that all sums are whole numbers."""
 
 
-def sketch_descriptors(descriptors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def are_short(descriptors: NDArray[np.uint8]) -> bool:
+    """Whether descriptors (n, 128) are learned ones of at most 64 dimensions, zeros behind them."""
+    rest = descriptors[:, DESCRIPTOR_BYTES // 2 :]
+    # Nearly always the first says that they are not.
+    return not rest[:1].any() and not rest.any()
+
+
+def sketch_descriptors(descriptors: NDArray[np.uint8], *, are_short: bool) -> NDArray[np.uint8]:
     """Reduce descriptors to sketches. Distances between sketches resemble those between them.
 
     All sums are whole numbers below 2^24, which float32 holds exactly: the result depends neither
     on the processor nor on the number of threads.
 
     Args:
-        descriptors: uint8 (n, 128), values at most 127: RootSIFT; or a learned descriptor of at
-            most 64 dimensions, zeros behind it, most important ones first, as PCA leaves them.
+        descriptors: uint8 (n, 128), values at most 127.
+        are_short: they are learned descriptors, the most important dimensions first, as PCA leaves
+            them, and not RootSIFT.
 
     Returns:
         uint8 (n, 32), values at most 127: RootSIFT along smooth axes, or the first 32 dimensions.
     """
-    if not descriptors[:, DESCRIPTOR_BYTES // 2 :].any():
+    if are_short:
         return np.ascontiguousarray(descriptors[:, :SKETCH_BYTES])
     axes, offsets = _list_axes()
     values = np.rint((descriptors.astype(np.float32) @ axes + offsets) / _STEPS)

@@ -1,7 +1,7 @@
 """Do two photographs show the same surface? The one function that answers it."""
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import NamedTuple, Self
 
@@ -10,12 +10,7 @@ from pydantic import Field
 
 from curation.cascade import CascadeSettings, list_looks
 from curation.copies import CopySettings, is_copy, may_be_copy
-from curation.correspondences import (
-    NO_CORRESPONDENCES,
-    Correspondences,
-    MatchableFeatures,
-    match_prepared,
-)
+from curation.correspondences import NO_CORRESPONDENCES, Correspondences, match_prepared
 from curation.geometry import (
     Affine,
     AffineFit,
@@ -28,6 +23,7 @@ from curation.homography import (
     is_degenerate_homography,
 )
 from curation.kernels.point_statistics import gather_places
+from curation.matchable_features import MatchableFeatures
 from curation.overlays import OverlaySettings, is_pasted, pasted_inliers
 from curation.pair_answer import Verification
 from curation.pair_order import comes_first
@@ -99,39 +95,41 @@ def verify_pair(
     return verify_prepared(MatchableFeatures(features_a), MatchableFeatures(features_b), settings)
 
 
-def verify_one_to_many(
-    query: LocalFeatures, candidates: Iterable[LocalFeatures], settings: VerificationSettings
-) -> Iterator[Verification]:
-    """Verify one image against many: the answers of `verify_pair(query, candidate)`, in order.
-
-    What matching needs of the query is prepared once. Candidates are taken one at a time, so that
-    they may come from files.
-    """
-    prepared = MatchableFeatures(query)
-    for candidate in candidates:
-        yield verify_prepared(prepared, MatchableFeatures(candidate), settings)
-
-
 def verify_prepared(
     a: MatchableFeatures, b: MatchableFeatures, settings: VerificationSettings
 ) -> Verification:
     """`verify_pair` for images of which both are compared more than once."""
-    is_turned = not comes_first(a.features, b.features)
-    dialogue = _verify_ordered(b, a, settings) if is_turned else _verify_ordered(a, b, settings)
-    search: SketchSearch | None = None
+    if comes_first(a.features, b.features):
+        return verify_ordered(a, b, settings)
+    return verify_ordered(b, a, settings).turn_round()
+
+
+def verify_ordered(
+    a: MatchableFeatures,
+    b: MatchableFeatures,
+    settings: VerificationSettings,
+    search: SketchSearch | None = None,
+) -> Verification:
+    """`verify_prepared` for a pair in the order in which it is worked on.
+
+    Args:
+        a: the image that comes first, as `comes_first` says.
+        b: the other.
+        settings: thresholds.
+        search: the search among their sketches, if a first look was taken already.
+    """
+    dialogue = _verify_ordered(a, b, settings)
+    if search is None:
+        search = SketchSearch(a, b, settings.max_ratio, limit_consistency(b, settings))
     try:
         request = next(dialogue)
-        while True:
-            if request.limits is None:
-                matches = match_prepared(request.a, request.b, settings.max_ratio)
-                request = dialogue.send((matches, None))
-            else:
-                if search is None:
-                    search = SketchSearch(request.a, request.b, settings.max_ratio, request.limits)
-                request = dialogue.send(search.look_at(request.num_a, request.num_b))
+        while request.limits is not None:
+            request = dialogue.send(search.look_at(request.num_a, request.num_b))
+        dialogue.send((match_prepared(a, b, settings.max_ratio), None))
     except StopIteration as end:
         found: Verification = end.value
-        return found.turn_round() if is_turned else found
+        return found
+    raise AssertionError("whole descriptors decide in any case")
 
 
 def ask_for_matches(
@@ -153,7 +151,7 @@ def _verify_ordered(
 ) -> Generator[MatchRequest, Glimpse, Verification]:
     if len(a.features) == 0 or len(b.features) == 0:
         return _refuse(PairReason.NO_FEATURES, NO_CORRESPONDENCES, None)
-    limits = _limit_consistency(b.features, settings)
+    limits = limit_consistency(b, settings)
     for look in list_looks(len(a), len(b), settings.min_inliers, settings.cascade):
         matches, fit = yield MatchRequest(a, b, look.num_a, look.num_b, limits)
         if fit is None or fit.num_inliers < look.min_consistent:
@@ -173,12 +171,13 @@ def _verify_ordered(
     return _judge_without_overlay(a.features, b.features, matches, found, settings)
 
 
-def _limit_consistency(b: LocalFeatures, settings: VerificationSettings) -> ConsistencyLimits:
+def limit_consistency(b: MatchableFeatures, settings: VerificationSettings) -> ConsistencyLimits:
+    """What is consistent for a look at a pair; b is the image that comes second."""
     geometry, cascade = settings.geometry, settings.cascade
     return ConsistencyLimits(
         geometry.max_hypotheses,
         geometry.max_scale,
-        geometry.hypothesis_tolerance * b.long_side,
+        geometry.hypothesis_tolerance * b.features.long_side,
         cascade.max_octaves,
         math.radians(cascade.max_turn_deg),
     )
@@ -287,8 +286,15 @@ def _agreement(
 
 
 def _refuse(reason: PairReason, matches: Correspondences, fit: AffineFit | None) -> Verification:
-    return Verification(PairVerdict.REJECTED, reason, len(matches), matches, fit)
+    return _answer(PairVerdict.REJECTED, reason, matches, fit)
 
 
 def _verify(reason: PairReason, matches: Correspondences, fit: AffineFit) -> Verification:
-    return Verification(PairVerdict.VERIFIED, reason, len(matches), matches, fit)
+    return _answer(PairVerdict.VERIFIED, reason, matches, fit)
+
+
+def _answer(
+    verdict: PairVerdict, reason: PairReason, matches: Correspondences, fit: AffineFit | None
+) -> Verification:
+    num_inliers = 0 if fit is None else fit.num_inliers
+    return Verification(verdict, reason, len(matches), num_inliers, lambda: (matches, fit))

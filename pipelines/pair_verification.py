@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from curation.failure_budget import FailureBudget
 from curation.neighbours import ProposedPairs
+from curation.one_to_many import verify_one_to_many, verify_prepared_to_many
 from curation.pair_answer import Verification
 from curation.prepared_images import PreparedImages
 from curation.settled_pairs import SettledPairs
-from curation.verification import verify_one_to_many, verify_prepared
 from manifests.arrow_schemas import MATCHES
 from manifests.feature_store import FeatureStore
 from manifests.features import LocalFeatures
@@ -59,12 +59,12 @@ def judge_by_features(
     found: dict[int, Verification] = {}
     for query, rows in rows_of_query.items():
         if settings.device == "cpu":
-            for row in rows:
-                found[row] = verify_prepared(images[query], images[others[row]], settings)
+            prepared = (images[others[row]] for row in rows)
+            answers = verify_prepared_to_many(images[query], prepared, settings)
         else:
             candidates = (features.load(others[row]) for row in rows)
             answers = verify_many(features.load(query), candidates, settings)
-            found.update(zip(rows, answers, strict=True))
+        found.update(zip(rows, answers, strict=True))
     return tabulate([evidence(found[row]) for row in range(len(ids_a))])
 
 

@@ -10,6 +10,7 @@ from curation.kernels.descriptor_packing import Descriptors, Integers, Words, me
 from curation.kernels.dot_products import CODE_BITS, compile_comparison
 from curation.kernels.neighbour_search import (
     Codes,
+    Found,
     Indices,
     Ratios,
     Rows,
@@ -70,35 +71,51 @@ class Neighbours:
     Args:
         num_rows: n.
         num_columns: m. Before anything is compared, all are out of reach.
+        found: what is known of them; by default nothing.
 
     Attributes:
+        num_rows: n.
+        num_columns: m.
         found: all of it, as compiled code takes it.
     """
 
-    def __init__(self, num_rows: int, num_columns: int) -> None:
-        self._num_rows = num_rows
-        self.found = np.empty(3 * num_rows + 2 * num_columns, np.int32)
-        self.found.fill(_FAR)
+    def __init__(self, num_rows: int, num_columns: int, found: Found | None = None) -> None:
+        self.num_rows = num_rows
+        self.num_columns = num_columns
+        if found is None:
+            found = np.empty(3 * num_rows + 2 * num_columns, np.int32)
+            found.fill(_FAR)
+        self.found = found
+
+    def extend_to(self, num_rows: int, num_columns: int) -> "Neighbours":
+        """The same, with more rows and columns behind, which were not compared."""
+        if (num_rows, num_columns) == (self.num_rows, self.num_columns):
+            return self
+        extended = Neighbours(num_rows, num_columns)
+        known = split(self.found, self.num_rows)
+        for old, new in zip(known, split(extended.found, num_rows), strict=True):
+            new[: len(old)] = old
+        return extended
 
     @property
     def nearest(self) -> Integers:
         """For every row its nearest column, int32 (n,)."""
-        return split(self.found, self._num_rows)[0]
+        return split(self.found, self.num_rows)[0]
 
     @property
     def squared(self) -> Integers:
         """Squared distance to it, int32 (n,)."""
-        return split(self.found, self._num_rows)[1]
+        return split(self.found, self.num_rows)[1]
 
     @property
     def second_squared(self) -> Integers:
         """Squared distance to the second nearest, int32 (n,)."""
-        return split(self.found, self._num_rows)[2]
+        return split(self.found, self.num_rows)[2]
 
     @property
     def nearest_row(self) -> Integers:
         """For every column its nearest row, int32 (m,)."""
-        return split(self.found, self._num_rows)[3]
+        return split(self.found, self.num_rows)[3]
 
 
 class PackedColumns:
@@ -128,6 +145,20 @@ class PackedColumns:
             kernel.num_lanes,
             kernel.column_bias,
         )
+
+    def list_addresses(self) -> dict[str, int]:
+        """Where the packed columns lie and what compares them, by names of `ADDRESSES`."""
+        comparison, rows_per_tile, num_lanes, column_bias = self._instructions
+        return {
+            "words": self._data.ctypes.data,
+            "num_tiles": len(self._data),
+            "tile_width": self._kernel.num_columns,
+            "codes": self._codes.ctypes.data,
+            "comparison": comparison,
+            "rows_per_tile": rows_per_tile,
+            "num_lanes": num_lanes,
+            "column_bias": column_bias,
+        }
 
     @staticmethod
     def can_pack(kernel: DotProductKernel, count: int) -> bool:

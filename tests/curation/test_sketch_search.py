@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from planted_features import draw_points, make_descriptors, make_features
 
 from curation import correspondences
-from curation.correspondences import MatchableFeatures, match_features
+from curation.correspondences import match_features
 from curation.geometry import ConsistencyLimits, find_consistent
 from curation.kernels.processor import available_kernels
+from curation.matchable_features import MatchableFeatures
 from curation.sketch_search import SketchSearch
 from curation.sketches import sketch_descriptors
 

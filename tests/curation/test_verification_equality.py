@@ -13,15 +13,16 @@ from slow_verification import estimate_affine_slowly, match_features_slowly
 
 from curation import correspondences
 from curation.copies import CopySettings
-from curation.correspondences import MatchableFeatures, match_features
+from curation.correspondences import match_features
 from curation.geometry import GeometrySettings, estimate_affine
 from curation.kernels.packed_columns import PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import available_kernels
+from curation.matchable_features import MatchableFeatures
+from curation.one_to_many import verify_one_to_many
 from curation.sketches import sketch_descriptors
 from curation.verification import (
     VerificationSettings,
-    verify_one_to_many,
     verify_pair,
     verify_prepared,
 )
@@ -137,7 +138,7 @@ def test_all_processors_come_to_the_same_answer(places, settings, kernel, monkey
         assert tell(found) == expected
     expected = PackedColumns if kernel else PortableColumns
     for by_sketches in (False, True):
-        descriptors = query.get_descriptors(by_sketches=by_sketches)
+        descriptors = query.get_sketches(len(query)) if by_sketches else query.descriptors
         assert isinstance(descriptors.index_between(0, 64), expected)
 
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from planted_features import make_descriptors
 from slow_verification import square_distances
 
-from curation.correspondences import index_descriptors
 from curation.kernels import packed_columns, vector_ir
 from curation.kernels.dot_products import compile_comparison
 from curation.kernels.packed_columns import MeasuredDescriptors, Neighbours, PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import AVX2, available_kernels
+from curation.matchable_features import index_descriptors
 
 KERNELS = [*available_kernels(), None]
 names = pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: k.name if k else "portable")

@@ -6,6 +6,7 @@ so a guard can refuse a match but never make one.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,21 +75,57 @@ class Agreement:
     shape_b: tuple[int, int]
 
 
+class AgreementMeasures(NamedTuple):
+    """Where inliers lie and how they move; of what is a pair, the first is for image a."""
+
+    count: int
+    num_distinct: tuple[int, int]
+    """Places that they occupy."""
+    num_cells: tuple[int, int]
+    """Cells of the coarse grid that they occupy."""
+    minor_axis: tuple[float, float]
+    """Standard deviation across their main axis, as a share of the long side."""
+    num_in_frame: int
+    num_shifted_in_frame: int
+    """Those of them that move by the common shift."""
+    num_in_border: int
+    num_shifted_in_border: int
+
+
 def find_objection(agreement: Agreement, settings: GuardSettings) -> PairReason | None:
     """The first guard that refuses the agreement, or None when all let it pass."""
     if is_degenerate(agreement.matrix, settings):
         return PairReason.DEGENERATE_MODEL
-    if is_many_to_one(agreement, settings):
+    measures = measure(agreement, settings)
+    if is_many_to_one(measures, settings):
         return PairReason.MANY_TO_ONE
-    shifted = share_one_shift(agreement, settings)
-    in_frame = _in_frame(agreement, settings)
-    if _is_overlay(shifted, in_frame, settings):
+    if _is_overlay(measures.num_in_frame, measures.num_shifted_in_frame, measures.count, settings):
+        in_frame = _in_frame(agreement, settings)
         return PairReason.FRAME if _surrounds(in_frame, agreement) else PairReason.WATERMARK
-    if _is_overlay(shifted, _in_border(agreement, settings), settings):
+    if _is_overlay(
+        measures.num_in_border, measures.num_shifted_in_border, measures.count, settings
+    ):
         return PairReason.WATERMARK
-    if is_too_concentrated(agreement, settings):
+    if is_too_concentrated(agreement.matrix, measures, settings):
         return PairReason.TOO_CONCENTRATED
     return None
+
+
+def measure(agreement: Agreement, settings: GuardSettings) -> AgreementMeasures:
+    """Where the inliers lie and how they move, in numbers."""
+    return AgreementMeasures(
+        *statistics.measure_agreement(
+            agreement.xy_a,
+            agreement.xy_b,
+            agreement.shape_a,
+            agreement.shape_b,
+            settings.distinct_cell,
+            settings.spread_cell,
+            settings.frame_share,
+            settings.border_share,
+            _measure_tolerance(agreement, settings),
+        )
+    )
 
 
 def is_degenerate(matrix: Affine, settings: GuardSettings) -> bool:
@@ -106,16 +143,14 @@ def is_degenerate(matrix: Affine, settings: GuardSettings) -> bool:
     return bool(too_large or larger > settings.max_anisotropy * smaller)
 
 
-def is_many_to_one(agreement: Agreement, settings: GuardSettings) -> bool:
+def is_many_to_one(measures: AgreementMeasures, settings: GuardSettings) -> bool:
     """Whether most inliers share their place with others, in either image."""
-    sides = ((agreement.xy_a, agreement.shape_a), (agreement.xy_b, agreement.shape_b))
-    needed = settings.min_distinct_share * len(agreement.xy_a)
-    return any(
-        _count_cells(xy, settings.distinct_cell * max(shape)) < needed for xy, shape in sides
-    )
+    return min(measures.num_distinct) < settings.min_distinct_share * measures.count
 
 
-def is_too_concentrated(agreement: Agreement, settings: GuardSettings) -> bool:
+def is_too_concentrated(
+    matrix: Affine, measures: AgreementMeasures, settings: GuardSettings
+) -> bool:
     """Whether the inliers fill too small or too thin a part of either image.
 
     Logos, captions and date stamps are small and sit straight in the picture. A small patch that
@@ -123,14 +158,9 @@ def is_too_concentrated(agreement: Agreement, settings: GuardSettings) -> bool:
     needs to fill less.
     """
     min_cells, min_minor_axis = settings.min_spread_cells, settings.min_minor_axis
-    if could_be_pasted(agreement.matrix, settings):
+    if could_be_pasted(matrix, settings):
         min_cells, min_minor_axis = settings.min_pasted_cells, settings.min_pasted_minor_axis
-    sides = ((agreement.xy_a, agreement.shape_a), (agreement.xy_b, agreement.shape_b))
-    return any(
-        _count_cells(xy, settings.spread_cell * max(shape)) < min_cells
-        or measure_minor_axis(xy) < min_minor_axis * max(shape)
-        for xy, shape in sides
-    )
+    return min(measures.num_cells) < min_cells or min(measures.minor_axis) < min_minor_axis
 
 
 def could_be_pasted(matrix: Affine, settings: GuardSettings) -> bool:
@@ -162,19 +192,10 @@ def overlay_inliers(agreement: Agreement, settings: GuardSettings) -> NDArray[np
     return overlay
 
 
-def measure_minor_axis(xy: Points) -> float:
-    """Standard deviation of points (n, 2) across their main axis, in pixels."""
-    return statistics.measure_minor_axis(xy)
-
-
-def _is_overlay(
-    shifted: NDArray[np.bool_], region: NDArray[np.bool_], settings: GuardSettings
-) -> bool:
-    """Most inliers lie in the region, and most of those move alike."""
-    inside = int(np.count_nonzero(region))
-    if inside == 0 or inside < settings.overlay_share * len(region):
-        return False
-    return bool(np.count_nonzero(shifted & region) >= settings.overlay_share * inside)
+def _is_overlay(num_inside: int, num_shifted: int, count: int, settings: GuardSettings) -> bool:
+    """Most inliers lie inside a region, and most of those move alike."""
+    share = settings.overlay_share
+    return num_inside > 0 and num_inside >= share * count and num_shifted >= share * num_inside
 
 
 def _in_border(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
@@ -214,7 +235,3 @@ def _surrounds(chosen: NDArray[np.bool_], agreement: Agreement) -> bool:
 def _measure_tolerance(agreement: Agreement, settings: GuardSettings) -> float:
     """The noise of a pasted thing's position, in pixels."""
     return settings.overlay_tolerance * max(*agreement.shape_a, *agreement.shape_b)
-
-
-def _count_cells(xy: Points, cell_px: float) -> int:
-    return statistics.count_cells(xy, cell_px)

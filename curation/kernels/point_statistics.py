@@ -26,6 +26,54 @@ def gather_places(codes: NDArray[np.uint16], index: NDArray[np.intp]) -> Points:
 
 
 @compile_on_first_call
+def measure_agreement(
+    xy_a: Points,
+    xy_b: Points,
+    shape_a: Shape,
+    shape_b: Shape,
+    distinct_cell: float,
+    spread_cell: float,
+    frame_share: float,
+    border_share: float,
+    tolerance_px: float,
+) -> tuple[int, tuple[int, int], tuple[int, int], tuple[float, float], int, int, int, int]:
+    """All that `curation.plausibility.AgreementMeasures` says of inliers (n, 2), n >= 1.
+
+    Args:
+        xy_a: their places in image a.
+        xy_b: their places in image b.
+        shape_a: of image a.
+        shape_b: of image b.
+        distinct_cell: side of a place, as a share of the long side.
+        spread_cell: side of a cell of the coarse grid, likewise.
+        frame_share: width of a frame, as a share of width or height.
+        border_share: width of the border, as a share of the diagonal.
+        tolerance_px: deviation from a common shift.
+    """
+    long_a, long_b = float(max(shape_a)), float(max(shape_b))
+    shifted = find_common_shift(xy_a, xy_b, tolerance_px)
+    in_frame = find_in_frame(xy_a, xy_b, shape_a, shape_b, frame_share, tolerance_px)
+    in_border = find_near_edges(
+        xy_a,
+        xy_b,
+        shape_a,
+        shape_b,
+        border_share * math.hypot(shape_a[0], shape_a[1]),
+        border_share * math.hypot(shape_b[0], shape_b[1]),
+    )
+    return (
+        len(xy_a),
+        (count_cells(xy_a, distinct_cell * long_a), count_cells(xy_b, distinct_cell * long_b)),
+        (count_cells(xy_a, spread_cell * long_a), count_cells(xy_b, spread_cell * long_b)),
+        (measure_minor_axis(xy_a) / long_a, measure_minor_axis(xy_b) / long_b),
+        np.count_nonzero(in_frame),
+        np.count_nonzero(in_frame & shifted),
+        np.count_nonzero(in_border),
+        np.count_nonzero(in_border & shifted),
+    )
+
+
+@compile_on_first_call
 def count_cells(xy: Points, cell_px: float) -> int:
     """Cells of a grid that points (n, 2) occupy."""
     cells = np.empty(len(xy), np.int64)

@@ -13,6 +13,7 @@ from curation.plausibility import (
     is_degenerate,
     is_many_to_one,
     is_too_concentrated,
+    measure,
     overlay_inliers,
     share_one_shift,
 )
@@ -28,6 +29,10 @@ def agree(xy_a, matrix=ASLANT, shape_b=SHAPE, xy_b=None):
     xy_a = np.asarray(xy_a, np.float64)
     mapped = apply_affine(matrix, xy_a) if xy_b is None else np.asarray(xy_b, np.float64)
     return Agreement(xy_a, mapped, np.asarray(matrix, np.float64), SHAPE, shape_b)
+
+
+def is_concentrated(agreement):
+    return is_too_concentrated(agreement.matrix, measure(agreement, SETTINGS), SETTINGS)
 
 
 def draw_ring(count, rim_px=40):
@@ -83,9 +88,10 @@ def test_a_crowd_on_one_spot_is_many_to_one_in_either_image():
     blob = 400 + np.random.default_rng(2).uniform(-6, 6, (200, 2))
     for pair in ((spread, blob), (blob, spread)):
         agreement = Agreement(*pair, ASLANT, SHAPE, SHAPE)
-        assert is_many_to_one(agreement, SETTINGS)
+        assert is_many_to_one(measure(agreement, SETTINGS), SETTINGS)
         assert find_objection(agreement, SETTINGS) is PairReason.MANY_TO_ONE
-    assert not is_many_to_one(Agreement(spread, spread, ASLANT, SHAPE, SHAPE), SETTINGS)
+    apart = Agreement(spread, spread, ASLANT, SHAPE, SHAPE)
+    assert not is_many_to_one(measure(apart, SETTINGS), SETTINGS)
 
 
 def test_a_collapsing_map_is_refused_before_anything_else():
@@ -146,37 +152,37 @@ def test_a_shift_in_the_middle_of_the_picture_is_no_overlay():
 
 def test_a_small_straight_patch_could_be_a_logo():
     patch = np.array([380, 280]) + np.random.default_rng(4).uniform(0, 90, (60, 2))
-    assert is_too_concentrated(agree(patch, shift_by(30, 20)), SETTINGS)
+    assert is_concentrated(agree(patch, shift_by(30, 20)))
     assert find_objection(agree(patch, shift_by(30, 20)), SETTINGS) is PairReason.TOO_CONCENTRATED
 
 
 def test_the_same_patch_turned_is_a_distant_view_of_a_thing():
     patch = np.array([380, 280]) + np.random.default_rng(4).uniform(0, 90, (60, 2))
     turned = np.array([[0.9, -0.3, 100.0], [0.3, 0.9, -50.0]])
-    assert not is_too_concentrated(agree(patch, turned), SETTINGS)
+    assert not is_concentrated(agree(patch, turned))
 
 
 def test_a_thin_line_of_points_is_too_concentrated_whatever_the_map():
     rng = np.random.default_rng(5)
     line = np.stack([rng.uniform(100, 700, 80), rng.uniform(300, 306, 80)], 1)
-    assert is_too_concentrated(agree(line), SETTINGS)
+    assert is_concentrated(agree(line))
 
 
 def test_a_few_distant_spots_are_too_concentrated():
     """Widely spread, but in four cells of the grid only."""
     spots = np.array([[110, 110], [690, 110], [110, 490], [690, 490]], float)
     points = np.repeat(spots, 15, axis=0) + np.random.default_rng(7).uniform(-5, 5, (60, 2))
-    assert is_too_concentrated(agree(points), SETTINGS)
+    assert is_concentrated(agree(points))
     five = np.concatenate([points, [[400.0, 300.0]]])
-    assert not is_too_concentrated(agree(five), SETTINGS)
+    assert not is_concentrated(agree(five))
 
 
 def test_a_patch_in_one_image_alone_is_too_concentrated():
     far_away = np.array([[0.08, 0.01, 300.0], [-0.01, 0.08, 300.0]])
     agreement = agree(draw_points(0, 100), far_away)
-    assert is_too_concentrated(agreement, SETTINGS)
+    assert is_concentrated(agreement)
     swapped = Agreement(agreement.xy_b, agreement.xy_a, ASLANT, SHAPE, SHAPE)
-    assert is_too_concentrated(swapped, SETTINGS)
+    assert is_concentrated(swapped)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_features import draw_points, make_descriptors, make_features
 
-from curation import correspondences
+from curation import matchable_features
 from curation.correspondences import match_features
 from curation.geometry import ConsistencyLimits, find_consistent
 from curation.kernels.processor import available_kernels
@@ -20,7 +20,7 @@ LIMITS = ConsistencyLimits(64, 5.0, 36.0, 1.0, 0.8)
 
 def sketched(features):
     """Features described by their sketches alone; as in all short descriptors, zeros follow."""
-    sketches = sketch_descriptors(features.descriptors)
+    sketches = sketch_descriptors(features.descriptors, are_short=False)
     return replace(features, descriptors=np.pad(sketches, ((0, 0), (0, 96))))
 
 
@@ -66,7 +66,7 @@ def test_all_processors_see_the_same(kernel, monkeypatch):
     """None of the kernels: the portable search, as on processors that have none of them."""
     a, b = describe_place(1), describe(turn_picture(draw_place(1), 20))
     if kernel is None:
-        monkeypatch.setattr(correspondences, "available_kernels", tuple)
+        monkeypatch.setattr(matchable_features, "available_kernels", tuple)
     sides = [MatchableFeatures(features, kernel) for features in (a, b)]
     search = SketchSearch(*sides, 0.9, LIMITS)
     first = search.look_at(100, 120)

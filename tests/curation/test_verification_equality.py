@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from planted_features import draw_points, make_descriptors, make_features, plant_pair
 from slow_verification import estimate_affine_slowly, match_features_slowly
 
-from curation import correspondences
+from curation import matchable_features
 from curation.copies import CopySettings
 from curation.correspondences import match_features
 from curation.geometry import GeometrySettings, estimate_affine
@@ -131,7 +131,7 @@ def test_all_processors_come_to_the_same_answer(places, settings, kernel, monkey
     """None of the kernels: the portable search, as on processors that have none of them."""
     best = [tell(verify_pair(places[0], place, settings)) for place in places]
     if kernel is None:
-        monkeypatch.setattr(correspondences, "available_kernels", tuple)
+        monkeypatch.setattr(matchable_features, "available_kernels", tuple)
     query = MatchableFeatures(places[0], kernel)
     for place, expected in zip(places, best, strict=True):
         found = verify_prepared(query, MatchableFeatures(place, kernel), settings)
@@ -299,5 +299,5 @@ def test_the_first_look_grows_with_the_number_of_features(count, num_strongest):
 
 def sketched(features):
     """Features described by their sketches alone; as in all short descriptors, zeros follow."""
-    sketches = sketch_descriptors(features.descriptors)
+    sketches = sketch_descriptors(features.descriptors, are_short=False)
     return replace(features, descriptors=np.pad(sketches, ((0, 0), (0, 96))))

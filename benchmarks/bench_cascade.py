@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from curation.cascade import CascadeSettings
 from curation.matchable_features import MatchableFeatures
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_prepared
+from curation.verification import verify_prepared
+from curation.verification_settings import VerificationSettings
 from manifests.rows import PairReason, PairVerdict
 
 MODES = ("reject_early", "decide_early")

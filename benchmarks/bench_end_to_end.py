@@ -23,9 +23,9 @@ from peers import SCRIPT_RATIO, SCRIPT_TOLERANCE_PX
 from threadpoolctl import threadpool_limits
 
 from curation.images import resize_long_side, to_grey
-from curation.one_to_many import verify_one_to_many
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings
+from curation.verification import verify_one_to_many
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.rows import PairVerdict
 

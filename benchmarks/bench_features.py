@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 from curation.images import decode_image, resize_long_side, to_grey
 from curation.pair_answer import Verification
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.feature_store import BYTES_PER_FEATURE, write_features
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict

@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from curation.pair_answer import Verification
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 

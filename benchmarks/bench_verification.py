@@ -33,8 +33,8 @@ from verification_goals import judge_goals
 
 from curation.images import resize_long_side, to_grey
 from curation.kernels.processor import available_kernels
-from curation.one_to_many import verify_one_to_many
 from curation.sift import SiftSettings, extract_sift
+from curation.verification import verify_one_to_many
 from manifests.rows import PairVerdict
 from pipelines.allocator import keep_freed_memory
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from curation.cascade import CascadeSettings
 from curation.kernels.processor import AVX2, DotProductKernel, available_kernels
 from curation.matchable_features import MatchableFeatures
-from curation.one_to_many import verify_prepared_to_many
-from curation.verification import VerificationSettings
+from curation.verification import verify_prepared_to_many
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.rows import PairVerdict
 

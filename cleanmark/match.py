@@ -11,7 +11,8 @@ from cleanmark.reporting.correspondence_drawing import Pixels
 from curation.cascade import CascadeSettings
 from curation.images import ImageError, decode_image
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.atomic import write_bytes
 from manifests.input_error import InputError
 from manifests.rows import PairReason, PairVerdict

@@ -13,11 +13,11 @@ from cleanmark.reporting.correspondence_drawing import (
     View,
     draw_side_by_side,
 )
-from curation.cascade import CascadeSettings
 from curation.correspondences import Correspondences, match_prepared
 from curation.matchable_features import MatchableFeatures
 from curation.pair_answer import Verification
-from curation.verification import VerificationSettings, ask_for_matches
+from curation.pairs import Pair
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.rows import MEANINGS
 
@@ -116,12 +116,9 @@ class MatchResult:
 def _find_tentative(result: MatchResult) -> Correspondences:
     """What the verifier started from; it keeps only what agrees."""
     a, b = (MatchableFeatures(side.features) for side in (result.photograph_a, result.photograph_b))
-    exact = result.settings.model_copy(update={"cascade": CascadeSettings(mode="exact")})
-    request = next(ask_for_matches(a, b, exact), None)
-    if request is None:  # there are no features
-        return result.found.inliers
-    matches = match_prepared(request.a, request.b, exact.max_ratio)
-    if request.a is a:
+    pair = Pair.of(a, b)
+    matches = match_prepared(pair.a, pair.b, result.settings.max_ratio)
+    if not pair.is_turned:
         return matches
     # The verifier has an order of its own, and matches are not the same both ways.
     return Correspondences(matches.index_b, matches.index_a, matches.ratio)

@@ -1,10 +1,10 @@
 """Verification with neighbours that something else finds, for many pairs at a time: a GPU.
 
-All decisions are those of `curation.verification`. Only the search for nearest neighbours is taken
-out of it, which is nearly all of the work, and done for a batch of pairs at once.
+All decisions are those of `curation.rounds`. Only the search for nearest neighbours is taken out
+of it, which is nearly all of the work, and done for a batch of pairs at once.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -12,19 +12,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.correspondences import NO_CORRESPONDENCES, Correspondences
-from curation.geometry import AffineFit, ConsistencyLimits, find_consistent
+from curation.cascade import Look
+from curation.correspondences import MIN_COLUMNS, NO_CORRESPONDENCES, Correspondences
+from curation.geometry import find_consistent
 from curation.kernels.neighbour_search import select_matches
 from curation.matchable_features import MatchableFeatures
 from curation.pair_answer import Verification
-from curation.sketch_search import Glimpse
-from curation.verification import MatchRequest, VerificationSettings, ask_for_matches
+from curation.pairs import Pair, Sighting
+from curation.rounds import verify_pairs
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 
 Descriptors = NDArray[np.uint8]
 Integers = NDArray[np.int32]
-
-_MIN_COLUMNS = 2
 
 
 class FoundNeighbours(Protocol):
@@ -67,7 +67,7 @@ def verify_in_batches(
     settings: VerificationSettings,
     finder: NeighbourFinder,
 ) -> Iterator[Verification]:
-    """The answers of `curation.one_to_many.verify_one_to_many`, found in batches.
+    """The answers of `curation.verification.verify_one_to_many`, found in batches.
 
     Args:
         query: features of one image.
@@ -78,86 +78,72 @@ def verify_in_batches(
     prepared = MatchableFeatures(query)
     rest = iter(candidates)
     while batch := list(islice(rest, finder.batch_size)):
-        dialogues = [
-            ask_for_matches(prepared, MatchableFeatures(candidate), settings) for candidate in batch
+        pairs = [Pair.of(prepared, MatchableFeatures(candidate)) for candidate in batch]
+        yield from verify_pairs(pairs, settings, _FinderMatcher(pairs, settings, finder))
+
+
+class _FinderMatcher:
+    """A `curation.pairs.Matcher`: all looks of a round go to the finder at once."""
+
+    def __init__(
+        self, pairs: Sequence[Pair], settings: VerificationSettings, finder: NeighbourFinder
+    ) -> None:
+        self._pairs = pairs
+        self._max_squared_ratio = settings.max_ratio**2
+        self._limits = settings.consistency_limits
+        self._finder = finder
+        self._seen: dict[int, Correspondences] = {}
+
+    def look(self, looks: Sequence[tuple[int, Look]]) -> list[Sighting]:
+        """As `Matcher` says."""
+        numbers = [number for number, _ in looks]
+        compared = [
+            (_get_sketches(pair.a, look.num_a), _get_sketches(pair.b, look.num_b))
+            for pair, look in ((self._pairs[number], look) for number, look in looks)
         ]
-        yield from _answer_all(dialogues, settings.max_ratio, finder)
+        self._seen.update(zip(numbers, self._match(numbers, compared), strict=True))
+        return [self._count(number) for number in numbers]
 
+    def get_seen(self, number: int) -> Correspondences:
+        """As `Matcher` says."""
+        return self._seen[number]
 
-_Dialogue = Generator[MatchRequest, Glimpse, Verification]
+    def match(self, numbers: Sequence[int]) -> list[Correspondences]:
+        """As `Matcher` says."""
+        compared = [
+            (pair.a.descriptors.measured.values, pair.b.descriptors.measured.values)
+            for pair in (self._pairs[number] for number in numbers)
+        ]
+        return self._match(numbers, compared)
 
+    def _match(
+        self, numbers: Sequence[int], compared: Sequence[tuple[Descriptors, Descriptors]]
+    ) -> list[Correspondences]:
+        can_match = [len(rows) > 0 and len(columns) >= MIN_COLUMNS for rows, columns in compared]
+        asked = [sides for sides, can in zip(compared, can_match, strict=True) if can]
+        found = iter(self._finder.find(asked) if asked else ())
+        return [
+            self._select(next(found), self._pairs[number]) if can else NO_CORRESPONDENCES
+            for number, can in zip(numbers, can_match, strict=True)
+        ]
 
-def _answer_all(
-    dialogues: Sequence[_Dialogue], max_ratio: float, finder: NeighbourFinder
-) -> list[Verification]:
-    """Give the pairs the matches they ask for, all at once, until none asks any more."""
-    states = [_go_on(dialogue, None) for dialogue in dialogues]
-    while asking := _list_requests(states):
-        answers = _match(list(asking.values()), max_ratio, finder)
-        for (number, request), matches in zip(asking.items(), answers, strict=True):
-            states[number] = _go_on(
-                dialogues[number], (matches, _find_consistent(request, matches))
-            )
-    return [state for state in states if isinstance(state, Verification)]
-
-
-def _list_requests(
-    states: Sequence[MatchRequest | Verification],
-) -> dict[int, MatchRequest]:
-    """What is asked for, by the number of the dialogue; sketches first, which are shorter."""
-    asking = {n: state for n, state in enumerate(states) if isinstance(state, MatchRequest)}
-    sketched = {n: request for n, request in asking.items() if request.limits is not None}
-    return sketched or asking
-
-
-def _find_consistent(request: MatchRequest, matches: Correspondences) -> AffineFit | None:
-    if request.limits is None:
-        return None
-    return find_consistent(request.a.features, request.b.features, matches, request.limits)
-
-
-def _go_on(dialogue: _Dialogue, glimpse: Glimpse | None) -> MatchRequest | Verification:
-    try:
-        return next(dialogue) if glimpse is None else dialogue.send(glimpse)
-    except StopIteration as end:
-        verification: Verification = end.value
-        return verification
-
-
-def _match(
-    requests: Sequence[MatchRequest], max_ratio: float, finder: NeighbourFinder
-) -> list[Correspondences]:
-    can_match = [request.num_a > 0 and request.num_b >= _MIN_COLUMNS for request in requests]
-    pairs = [
-        (
-            _get_descriptors(r.a, r.num_a, r.limits),
-            _get_descriptors(r.b, r.num_b, r.limits),
+    def _select(self, found: FoundNeighbours, pair: Pair) -> Correspondences:
+        selected = select_matches(
+            found.nearest,
+            found.squared,
+            found.second_squared,
+            found.nearest_row,
+            pair.a.geometry_codes,
+            pair.b.geometry_codes,
+            self._max_squared_ratio,
         )
-        for r, can in zip(requests, can_match, strict=True)
-        if can
-    ]
-    found = iter(finder.find(pairs) if pairs else ())
-    return [
-        _select(next(found), request, max_ratio) if can else NO_CORRESPONDENCES
-        for request, can in zip(requests, can_match, strict=True)
-    ]
+        return Correspondences(*selected)
+
+    def _count(self, number: int) -> Sighting:
+        (a, b, _), seen = self._pairs[number], self._seen[number]
+        fit = find_consistent(a.features, b.features, seen, self._limits)
+        return Sighting(len(seen), 0 if fit is None else fit.num_inliers)
 
 
-def _get_descriptors(
-    image: MatchableFeatures, count: int, limits: ConsistencyLimits | None
-) -> Descriptors:
-    compared = image.descriptors if limits is None else image.get_sketches(count)
-    return compared.measured.values[:count]
-
-
-def _select(found: FoundNeighbours, request: MatchRequest, max_ratio: float) -> Correspondences:
-    selected = select_matches(
-        found.nearest,
-        found.squared,
-        found.second_squared,
-        found.nearest_row,
-        request.a.geometry_codes,
-        request.b.geometry_codes,
-        max_ratio**2,
-    )
-    return Correspondences(*selected)
+def _get_sketches(image: MatchableFeatures, count: int) -> Descriptors:
+    return image.get_sketches(count).measured.values[:count]

@@ -112,7 +112,7 @@ def estimate_affine(
         The fit with most inliers (of equals, the smaller sum of residuals), or None when no
         hypothesis can be refined to an affine map.
     """
-    return as_fit(
+    return _as_fit(
         *search_affine(
             features_a.geometry_codes,
             features_b.geometry_codes,
@@ -135,8 +135,8 @@ class ConsistencyLimits(NamedTuple):
     """Similarities tried."""
     max_scale: float
     """Largest change of scale, either way."""
-    tolerance_px: float
-    """In place, in image b."""
+    tolerance: float
+    """In place, as a share of image b's long side."""
     max_octaves: float
     """In scale."""
     max_turn: float
@@ -163,18 +163,22 @@ def find_consistent(
     Returns:
         The similarity, unrefined, or None when no correspondence proposes any.
     """
-    return as_fit(
+    return _as_fit(
         *search_consistent(
             features_a.geometry_codes,
             features_b.geometry_codes,
             matches.index_a,
             matches.index_b,
-            *limits,
+            limits.max_hypotheses,
+            limits.max_scale,
+            limits.tolerance * features_b.long_side,
+            limits.max_octaves,
+            limits.max_turn,
         )
     )
 
 
-def as_fit(
+def _as_fit(
     is_found: bool,  # noqa: FBT001  (as compiled code returns it)
     matrix: NDArray[np.float64],
     inliers: NDArray[np.bool_],

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from curation.kernels.compilation import freeze
 from curation.kernels.descriptor_packing import measure
-from curation.kernels.first_looks import ADDRESSES
 from curation.kernels.packed_columns import MeasuredDescriptors, PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import DotProductKernel, available_kernels
@@ -57,7 +56,6 @@ class MatchableFeatures:
         self._kernel = kernel
         self.geometry_codes = features.geometry_codes
         self._count = len(features)
-        self._addresses: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -80,34 +78,13 @@ class MatchableFeatures:
         self._sketches.extend_to(count)
         return self._sketches.searchable
 
-    def address_sketches(self, count: int) -> bytes:
-        """Where a first look at the `count` strongest finds what it needs, one of `ADDRESSES`.
-
-        Good for as long as these features live.
-        """
-        addresses = self._addresses.get(count)
-        if addresses is None:
-            addresses = self._addresses[count] = self._address_sketches(count)
-        return addresses
-
-    def _address_sketches(self, count: int) -> bytes:
-        sketches = self.get_sketches(count)
-        columns = sketches.index_between(0, count) if count > 0 else None
-        record = np.zeros((), ADDRESSES)
-        if isinstance(columns, PackedColumns):
-            rows = sketches.measured
-            addresses = columns.list_addresses() | {
-                "count": count,
-                "geometry": self.geometry_codes.ctypes.data,
-                "values": rows.values.ctypes.data,
-                "num_bytes": rows.values.shape[1],
-                "squared_norms": rows.squared_norms.ctypes.data,
-                "sums": rows.sums.ctypes.data,
-                "long_side": self.features.long_side,
-            }
-            for name, value in addresses.items():
-                record[name] = value
-        return record.tobytes()
+    @cached_property
+    def sketch_addresses(self) -> bytes:
+        """Where sketches and geometry lie, as `IMAGE_FIELDS` says, int64; good while this lives."""
+        measured = self._sketches.searchable.measured
+        arrays = measured.values, measured.squared_norms, measured.sums, self.geometry_codes
+        addresses = [array.ctypes.data for array in arrays]
+        return np.array([*addresses, len(self), self.features.long_side], np.int64).tobytes()
 
     @cached_property
     def _sketches(self) -> "_Sketches":

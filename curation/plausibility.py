@@ -78,7 +78,7 @@ class Agreement:
 class AgreementMeasures(NamedTuple):
     """Where inliers lie and how they move; of what is a pair, the first is for image a."""
 
-    count: int
+    num_inliers: int
     num_distinct: tuple[int, int]
     """Places that they occupy."""
     num_cells: tuple[int, int]
@@ -99,11 +99,13 @@ def find_objection(agreement: Agreement, settings: GuardSettings) -> PairReason 
     measures = measure(agreement, settings)
     if is_many_to_one(measures, settings):
         return PairReason.MANY_TO_ONE
-    if _is_overlay(measures.num_in_frame, measures.num_shifted_in_frame, measures.count, settings):
+    if _is_overlay(
+        measures.num_in_frame, measures.num_shifted_in_frame, measures.num_inliers, settings
+    ):
         in_frame = _in_frame(agreement, settings)
         return PairReason.FRAME if _surrounds(in_frame, agreement) else PairReason.WATERMARK
     if _is_overlay(
-        measures.num_in_border, measures.num_shifted_in_border, measures.count, settings
+        measures.num_in_border, measures.num_shifted_in_border, measures.num_inliers, settings
     ):
         return PairReason.WATERMARK
     if is_too_concentrated(agreement.matrix, measures, settings):
@@ -145,7 +147,7 @@ def is_degenerate(matrix: Affine, settings: GuardSettings) -> bool:
 
 def is_many_to_one(measures: AgreementMeasures, settings: GuardSettings) -> bool:
     """Whether most inliers share their place with others, in either image."""
-    return min(measures.num_distinct) < settings.min_distinct_share * measures.count
+    return min(measures.num_distinct) < settings.min_distinct_share * measures.num_inliers
 
 
 def is_too_concentrated(

@@ -6,8 +6,8 @@ load it for itself (half a second), or compile it (some seconds) before numba's 
 
 import numpy as np
 
-from curation.one_to_many import verify_one_to_many
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_one_to_many, verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.features import DESCRIPTOR_BYTES, LocalFeatures, pack_geometry
 
 

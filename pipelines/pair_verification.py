@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from curation.failure_budget import FailureBudget
 from curation.neighbours import ProposedPairs
-from curation.one_to_many import verify_one_to_many, verify_prepared_to_many
 from curation.pair_answer import Verification
 from curation.prepared_images import PreparedImages
 from curation.settled_pairs import SettledPairs
+from curation.verification import verify_one_to_many, verify_prepared_to_many
 from manifests.arrow_schemas import MATCHES
 from manifests.feature_store import FeatureStore
 from manifests.features import LocalFeatures

@@ -14,7 +14,7 @@ from curation.overlap import OverlapSettings
 from curation.removal_policies import RemovalSettings
 from curation.schedule import ScheduleSettings
 from curation.sift import SiftSettings
-from curation.verification import VerificationSettings
+from curation.verification_settings import VerificationSettings
 from curation.vlad import VladSettings
 from manifests.strict_model import StrictModel
 from networks.inference_settings import InferenceSettings

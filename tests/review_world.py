@@ -17,7 +17,8 @@ from tiny_run import draw_view, encode_jpeg
 from curation.images import decode_image
 from curation.overlap import Candidate
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.lineage import digest_bytes
 from manifests.rows import CandidateSource, CandidateVerdict, PairVerdict

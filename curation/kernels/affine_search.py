@@ -316,10 +316,7 @@ def search_consistent(
     steps = compare_frames(codes_a, codes_b, index_a, index_b)
     chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
     maps = propose_similarities(points, steps, chosen)
-    most_steps = (
-        int(max_octaves * _SIZE_STEPS_PER_OCTAVE),
-        int(max_turn / _RADIANS_PER_ANGLE_STEP + 0.5),
-    )
+    most_steps = count_steps(max_octaves, max_turn)
     agreeing, squared = np.zeros(points.shape[1], np.bool_), np.empty(points.shape[1], np.float64)
     best, best_count = 0, -1
     for k in range(len(maps)):
@@ -334,6 +331,13 @@ def search_consistent(
     limit = hypothesis_limit(maps[best], wide_px)
     find_agreeing(squared, limit, steps, chosen[best], most_steps, agreeing)
     return True, maps[best], agreeing, np.sqrt(squared)
+
+
+@compile_on_first_call
+def count_steps(max_octaves: float, max_turn: float) -> tuple[int, int]:
+    """Tolerances in scale and orientation, in stored steps."""
+    most_size = int(max_octaves * _SIZE_STEPS_PER_OCTAVE)
+    return most_size, int(max_turn / _RADIANS_PER_ANGLE_STEP + 0.5)
 
 
 @compile_on_first_call
@@ -365,3 +369,33 @@ def find_agreeing(
         agreeing[i] = agrees
         count += agrees
     return count
+
+
+@compile_on_first_call
+def count_consistent(
+    codes_a: Codes,
+    codes_b: Codes,
+    index_a: Index,
+    index_b: Index,
+    max_hypotheses: int,
+    max_scale: float,
+    wide_px: float,
+    max_octaves: float,
+    max_turn: float,
+) -> int:
+    """How many correspondences agree with the similarity that `search_consistent` finds.
+
+    The arguments are the same.
+    """
+    points = gather_points(codes_a, codes_b, index_a, index_b)
+    steps = compare_frames(codes_a, codes_b, index_a, index_b)
+    chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
+    maps = propose_similarities(points, steps, chosen)
+    most_steps = count_steps(max_octaves, max_turn)
+    squared, agreeing = np.empty(points.shape[1], np.float64), np.empty(points.shape[1], np.bool_)
+    most = 0
+    for k in range(len(maps)):
+        square_residuals(maps[k], points, squared)
+        limit = hypothesis_limit(maps[k], wide_px)
+        most = max(most, find_agreeing(squared, limit, steps, chosen[k], most_steps, agreeing))
+    return most

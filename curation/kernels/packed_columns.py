@@ -1,6 +1,7 @@
 """Descriptors of one image, prepared to be compared with any number of others."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -19,7 +20,6 @@ from curation.kernels.neighbour_search import (
     split,
 )
 from curation.kernels.processor import DotProductKernel
-from curation.kernels.sketch_look import Sighting, look
 
 Matches = tuple[Indices, Indices, Ratios]
 """Rows, ascending; their columns; their ratios of distances."""
@@ -87,16 +87,6 @@ class Neighbours:
             found.fill(_FAR)
         self.found = found
 
-    def extend_to(self, num_rows: int, num_columns: int) -> "Neighbours":
-        """The same, with more rows and columns behind, which were not compared."""
-        if (num_rows, num_columns) == (self.num_rows, self.num_columns):
-            return self
-        extended = Neighbours(num_rows, num_columns)
-        known = split(self.found, self.num_rows)
-        for old, new in zip(known, split(extended.found, num_rows), strict=True):
-            new[: len(old)] = old
-        return extended
-
     @property
     def nearest(self) -> Integers:
         """For every row its nearest column, int32 (n,)."""
@@ -146,19 +136,20 @@ class PackedColumns:
             kernel.column_bias,
         )
 
-    def list_addresses(self) -> dict[str, int]:
-        """Where the packed columns lie and what compares them, by names of `ADDRESSES`."""
-        comparison, rows_per_tile, num_lanes, column_bias = self._instructions
-        return {
-            "words": self._data.ctypes.data,
-            "num_tiles": len(self._data),
-            "tile_width": self._kernel.num_columns,
-            "codes": self._codes.ctypes.data,
-            "comparison": comparison,
-            "rows_per_tile": rows_per_tile,
-            "num_lanes": num_lanes,
-            "column_bias": column_bias,
-        }
+    @cached_property
+    def addresses(self) -> bytes:
+        """Where all this lies, as `COLUMNS_FIELDS` says, int64; good while it lives."""
+        comparison, *shape = self._instructions
+        arrays = self._data, self._codes, self._descriptors.squared_norms
+        numbers = (
+            *(array.ctypes.data for array in arrays),
+            len(self._data),
+            self._kernel.num_columns,
+            len(self),
+            comparison,
+            *shape,
+        )
+        return np.array(numbers, np.int64).tobytes()
 
     @staticmethod
     def can_pack(kernel: DotProductKernel, count: int) -> bool:
@@ -231,43 +222,3 @@ class PackedColumns:
             *self._instructions,
         )
         return matches
-
-    def look(
-        self,
-        rows: MeasuredDescriptors,
-        between: tuple[int, int],
-        first_column: int,
-        found: Neighbours,
-        geometry: tuple[Codes, Codes],
-        max_squared_ratio: float,
-        limits: tuple[int, float, float, float, float],
-    ) -> Sighting:
-        """`find_matches`, and which of them are consistent.
-
-        Args:
-            rows: as in `find_matches`, and so all but the last.
-            between: likewise.
-            first_column: likewise.
-            found: likewise.
-            geometry: likewise.
-            max_squared_ratio: likewise.
-            limits: the last five arguments of `search_consistent`.
-        """
-        max_hypotheses, max_scale, tolerance_px, max_octaves, max_turn = limits
-        sighting: Sighting = look(
-            rows.rows,
-            *between,
-            geometry[0],
-            self._columns,
-            first_column,
-            geometry[1],
-            found.found,
-            max_squared_ratio,
-            *self._instructions,
-            max_hypotheses,
-            max_scale,
-            tolerance_px,
-            max_octaves,
-            max_turn,
-        )
-        return sighting

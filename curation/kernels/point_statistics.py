@@ -66,10 +66,10 @@ def measure_agreement(
         (count_cells(xy_a, distinct_cell * long_a), count_cells(xy_b, distinct_cell * long_b)),
         (count_cells(xy_a, spread_cell * long_a), count_cells(xy_b, spread_cell * long_b)),
         (measure_minor_axis(xy_a) / long_a, measure_minor_axis(xy_b) / long_b),
-        np.count_nonzero(in_frame),
-        np.count_nonzero(in_frame & shifted),
-        np.count_nonzero(in_border),
-        np.count_nonzero(in_border & shifted),
+        int(np.count_nonzero(in_frame)),
+        int(np.count_nonzero(in_frame & shifted)),
+        int(np.count_nonzero(in_border)),
+        int(np.count_nonzero(in_border & shifted)),
     )
 
 

@@ -3,12 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.kernels.affine_search import search_consistent
 from curation.kernels.compilation import compile_on_first_call
 from curation.kernels.descriptor_packing import Integers
 from curation.kernels.neighbour_search import Codes, Found, select_matches, split
 from curation.kernels.packed_columns import Matches, MeasuredDescriptors, Neighbours
-from curation.kernels.sketch_look import Sighting
 
 _ROWS_PER_BLOCK = 256
 """Distances of so many rows to 2,000 columns stay in a processor's second cache."""
@@ -81,32 +79,6 @@ class PortableColumns:
             *geometry,
             max_squared_ratio,
         )
-
-    def look(
-        self,
-        rows: MeasuredDescriptors,
-        between: tuple[int, int],
-        first_column: int,
-        found: Neighbours,
-        geometry: tuple[Codes, Codes],
-        max_squared_ratio: float,
-        limits: tuple[int, float, float, float, float],
-    ) -> Sighting:
-        """As `PackedColumns.look`."""
-        matches = self.find_matches(rows, between, first_column, found, geometry, max_squared_ratio)
-        max_hypotheses, max_scale, tolerance_px, max_octaves, max_turn = limits
-        similarity = search_consistent(
-            geometry[0],
-            geometry[1],
-            matches[0],
-            matches[1],
-            max_hypotheses,
-            max_scale,
-            tolerance_px,
-            max_octaves,
-            max_turn,
-        )
-        return *matches, *similarity
 
 
 @compile_on_first_call

@@ -16,7 +16,7 @@ from curation.overlap_evidence import CandidateKey, ReviewedCandidate
 from curation.removal_policies import RemovalSettings, plan_removals, remove_classes
 from curation.sift import SiftSettings
 from curation.train_split import ImageVerdict
-from curation.verification import VerificationSettings
+from curation.verification_settings import VerificationSettings
 from manifests.decisions import DecisionRow
 from manifests.reference.published_removal import (
     GLDV2_CLEAN,

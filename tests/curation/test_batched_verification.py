@@ -10,8 +10,8 @@ from slow_verification import square_distances
 
 from curation.batched_verification import NeighbourFinder, verify_in_batches
 from curation.cascade import CascadeSettings
-from curation.one_to_many import verify_one_to_many
-from curation.verification import VerificationSettings
+from curation.verification import verify_one_to_many
+from curation.verification_settings import VerificationSettings
 from manifests.rows import PairReason
 
 SETTINGS = VerificationSettings(cascade=CascadeSettings(num_features=64))

@@ -6,7 +6,8 @@ from drawn_places import draw_place
 from curation.canaries import SAME_LANDMARK, SCRAMBLED, TRANSFORMED, WORDS, CanaryKind, render_view
 from curation.images import decode_image
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.rows import PairVerdict
 
 SIFT = SiftSettings(long_side_px=640, max_features=1000)

@@ -13,7 +13,8 @@ from drawn_places import (
 
 from curation.cascade import CascadeSettings
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.rows import PairReason, PairVerdict
 
 SIFT = SiftSettings()

@@ -17,7 +17,8 @@ from curation.homography import (
     linearise_homography,
 )
 from curation.plausibility import GuardSettings
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.rows import PairReason, PairVerdict
 
 GEOMETRY = GeometrySettings(model="homography")

@@ -4,10 +4,10 @@ import sys
 SCRIPT = """
 import curation.preload
 from curation.kernels.affine_search import search_affine
-from curation.kernels.neighbour_search import match_packed, search, select_matches
+from curation.kernels.neighbour_search import match_packed, select_matches
 from curation.kernels.processor import available_kernels
-from curation.kernels.sketch_look import look
-functions = (look, search, match_packed) if available_kernels() else (select_matches,)
+from curation.kernels.look_at_pairs import look_at_pairs
+functions = (look_at_pairs, match_packed) if available_kernels() else (select_matches,)
 assert all(len(function.signatures) == 1 for function in (search_affine, *functions))
 """
 

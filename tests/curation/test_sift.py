@@ -151,7 +151,8 @@ def test_another_process_counts_the_same_features_and_inliers():
     """Golden guard: what one machine computes twice it must find twice."""
     program = (
         "from drawn_places import describe, draw_place, turn_picture\n"
-        "from curation.verification import VerificationSettings, verify_pair\n"
+        "from curation.verification import verify_pair\n"
+        "from curation.verification_settings import VerificationSettings\n"
         "a, b = describe(draw_place(8)), describe(turn_picture(draw_place(8), 20))\n"
         "found = verify_pair(a, b, VerificationSettings())\n"
         "print(len(a), len(b), found.num_tentative, found.num_inliers, found.verdict)\n"

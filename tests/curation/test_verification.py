@@ -23,7 +23,8 @@ from planted_features import draw_points, make_descriptors, make_features, plant
 
 from curation.geometry import apply_affine, invert_affine
 from curation.sift import SiftSettings, extract_sift
-from curation.verification import VerificationSettings, verify_pair
+from curation.verification import verify_pair
+from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
 from manifests.rows import PairReason, PairVerdict
 

@@ -19,13 +19,9 @@ from curation.kernels.packed_columns import PackedColumns
 from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import available_kernels
 from curation.matchable_features import MatchableFeatures
-from curation.one_to_many import verify_one_to_many
 from curation.sketches import sketch_descriptors
-from curation.verification import (
-    VerificationSettings,
-    verify_pair,
-    verify_prepared,
-)
+from curation.verification import verify_one_to_many, verify_pair, verify_prepared
+from curation.verification_settings import VerificationSettings
 from manifests.rows import PairReason, PairVerdict
 
 EXACT = VerificationSettings(cascade={"mode": "exact"})

@@ -4,7 +4,7 @@ from drawn_places import describe, draw_place, view_aslant
 torch = pytest.importorskip("torch")
 
 from curation.batched_verification import verify_in_batches  # noqa: E402
-from curation.one_to_many import verify_one_to_many  # noqa: E402
+from curation.verification import verify_one_to_many  # noqa: E402
 from pipelines.device_matching import DeviceError, open_finder  # noqa: E402
 from pipelines.pair_verification import evidence, verify_many  # noqa: E402
 from pipelines.settings import VerifySettings  # noqa: E402

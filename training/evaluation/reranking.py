@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from curation.one_to_many import verify_one_to_many
 from curation.sift import SiftSettings
-from curation.verification import VerificationSettings
+from curation.verification import verify_one_to_many
+from curation.verification_settings import VerificationSettings
 from manifests.atomic import write_text
 from manifests.features import LocalFeatures
 from manifests.lineage import digest_json

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.kernels.compilation import compile_on_first_call, freeze
+from curation.kernels import aligned_memory
+from curation.kernels.aligned_memory import allocate_lines
+from curation.kernels.compilation import compile_on_first_call, compile_with, freeze
 from curation.kernels.dot_products import CODE_BITS, LOWEST
 from curation.kernels.processor import DotProductKernel
 from curation.kernels.transposition import compile_transposition, transpose
@@ -79,7 +81,7 @@ def _has_seven_bits(values: Descriptors) -> bool:
     return bool(bits & np.uint64(_HIGH_BITS_OF_EIGHT) == 0)
 
 
-@compile_on_first_call
+@compile_with(aligned_memory)
 def _pack(
     descriptors: Descriptors,
     squared_norms: Integers,
@@ -90,8 +92,9 @@ def _pack(
     count, num_bytes = descriptors.shape
     num_words = num_bytes // _WORD_BYTES
     num_tiles = (count + width - 1) // width
-    data = np.empty((num_tiles, num_words, width), np.uint32)
-    codes = np.full(num_tiles * width, LOWEST, np.int32)
+    data = allocate_lines(num_tiles * num_words * width).view(np.uint32)
+    codes = allocate_lines(num_tiles * width)
+    codes[:] = LOWEST
     group_bytes = num_lanes * num_bytes
     # Numba's addresses have no sign, and would turn sums into floats.
     start, end = np.int64(descriptors.ctypes.data), np.int64(data.ctypes.data)
@@ -111,4 +114,4 @@ def _pack(
         for j in range(first, min(first + num_lanes, count)):
             # A lane meets its columns in ascending order; codes fall, so that the first one wins.
             codes[j] = _NUM_CODES - 1 - group - squared_norms[j] * _NUM_CODES
-    return data, codes
+    return data.reshape((num_tiles, num_words, width)), codes

@@ -5,12 +5,15 @@ a tile written down instruction by instruction stays in registers (Goto and van 
 the scheme). A tile of columns stays in the first cache while a block of rows passes over it.
 
 Every sum is packed with its position before it is compared: v * 1024 + code. Best value and its
-place are then one maximum, and equal values are settled by the code, without any branch. Sums begin
-with the high bits of what is added to them in the end, so that a shift that takes in the low bits
-packs them in one instruction.
+place are then one maximum, and equal values are settled by the code, without any branch.
+
+The products of a tile are written between the comparisons of the tile before it. Products keep two
+units of a processor busy and comparisons the others; but it looks ahead only so far, and would do
+one after the other if they came so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 import llvmlite.binding as llvm
@@ -33,7 +36,6 @@ from curation.kernels.vector_ir import (
     maximum,
     minimum,
     reduce_max,
-    shift_in,
     splat,
     splat_constant,
     store,
@@ -44,11 +46,8 @@ CODE_BITS = 10
 LOWEST = -(2**31)
 """Below every packed value."""
 
-_SUM_SHIFT = CODE_BITS + 1
-"""One bit more, for 2 a.b."""
 _GROUP = 4
 """Bytes that are multiplied and added per lane."""
-_UNROLL = 4
 _RESULTS_PER_ROW = 3
 _LLVM_WITH_BYTE_OPERANDS = 22
 
@@ -62,7 +61,7 @@ def compile_comparison(kernel: DotProductKernel, num_bytes: int) -> int:
     It takes ten int64; all but the numbers of tiles are addresses:
 
     - of the rows' descriptors: int64 (num_row_tiles * num_rows,), an address each;
-    - num_row_tiles;
+    - num_row_tiles, at least 2;
     - of the packed columns: uint8 (num_tiles, num_bytes / 4, num_columns, 4), less the kernel's
       column bias;
     - num_tiles;
@@ -85,101 +84,161 @@ def _emit_comparison(
     rows, num_row_tiles, columns, num_tiles, codes, row_codes, starts, space, best, result = (
         arguments
     )
-    space_bytes = 2 * 4 * kernel.num_lanes * kernel.num_rows
+    next_to_last = builder.sub(num_row_tiles, ir.Constant(I64, 1))
     with CountingLoop(builder, num_tiles) as tile:
-        tile_columns = advance(builder, columns, tile.number, kernel.num_columns * num_bytes)
-        tile_codes = advance(builder, codes, tile.number, 4 * kernel.num_columns)
-        parts = _emit_code_parts(kernel, builder, tile_codes)
-        with CountingLoop(builder, num_row_tiles) as row_tile:
-            sums = _emit_products(
-                kernel,
-                builder,
-                advance(builder, rows, row_tile.number, 8 * kernel.num_rows),
-                advance(builder, starts, row_tile.number, 4 * kernel.num_rows),
-                tile_columns,
-                [high for high, _ in parts],
-                num_bytes // _GROUP,
-            )
-            _emit_update(
-                kernel,
-                builder,
-                sums,
-                low_bits=[low for _, low in parts],
-                row_codes=advance(builder, row_codes, row_tile.number, 4 * kernel.num_rows),
-                space=advance(builder, space, row_tile.number, space_bytes),
-                columns_best=advance(builder, best, tile.number, 4 * kernel.num_columns),
-            )
+        column_tile = _ColumnTile(
+            kernel,
+            builder,
+            num_bytes,
+            rows,
+            starts,
+            row_codes,
+            space,
+            columns=advance(builder, columns, tile.number, kernel.num_columns * num_bytes),
+            codes=advance(builder, codes, tile.number, 4 * kernel.num_columns),
+        )
+        tile_best = advance(builder, best, tile.number, 4 * kernel.num_columns)
+        _emit_row_tiles(column_tile, next_to_last, tile_best)
     with CountingLoop(builder, num_row_tiles) as row_tile:
-        tile_space = advance(builder, space, row_tile.number, space_bytes)
+        tile_space = advance(builder, space, row_tile.number, _count_space_bytes(kernel))
         result_bytes = 4 * _RESULTS_PER_ROW * kernel.num_rows
         tile_result = advance(builder, result, row_tile.number, result_bytes)
         _emit_row_reductions(kernel, builder, tile_space, tile_result)
 
 
-def _emit_products(
-    kernel: DotProductKernel,
-    builder: Builder,
-    rows: Value,
-    starts: Value,
-    columns: Value,
-    column_starts: list[Value],
-    num_groups: int,
-) -> list[Value]:
-    """The sums of a tile, row by row, each `num_registers` vectors."""
-    addresses = [load(builder, I64, rows, r) for r in range(kernel.num_rows)]
+def _emit_row_tiles(tile: "_ColumnTile", last: Value, columns_best: Value) -> None:
+    """Compare all rows, up to the tile of number `last`, with a tile of columns."""
+    builder, kernel = tile.builder, tile.kernel
+    num_sums = kernel.num_rows * kernel.num_registers
     first_sums: list[Value] = []
-    for r in range(kernel.num_rows):
-        first_sums += _emit_first_sums(kernel, builder, starts, r, column_starts)
-    with CountingLoop(builder, ir.Constant(I64, num_groups // _UNROLL), first_sums) as loop:
-        sums = list(loop.state)
-        first = builder.mul(loop.number, ir.Constant(I64, _UNROLL))
-        groups = [builder.add(first, ir.Constant(I64, number)) for number in range(_UNROLL)]
-        for start in range(0, _UNROLL, kernel.groups_per_dot):
-            together = groups[start : start + kernel.groups_per_dot]
-            _emit_dots(kernel, builder, addresses, columns, together, sums)
-        loop.carry(sums)
-    return sums
+    _write_mixed(tile.multiply(ir.Constant(I64, 0), first_sums), iter(()), 0)
+    state = [*first_sums, *tile.load_registers(columns_best)]
+    with CountingLoop(builder, last, state) as row_tile:
+        sums, best = row_tile.state[:num_sums], row_tile.state[num_sums:]
+        next_sums: list[Value] = []
+        following = builder.add(row_tile.number, ir.Constant(I64, 1))
+        _write_mixed(
+            tile.multiply(following, next_sums), tile.compare(row_tile.number, sums, best), num_sums
+        )
+        row_tile.carry([*next_sums, *best])
+    sums, best = row_tile.carried[:num_sums], row_tile.carried[num_sums:]
+    _write_mixed(iter(()), tile.compare(last, sums, best), num_sums)
+    for v, value in enumerate(best):
+        store(builder, value, columns_best, v)
 
 
-def _emit_first_sums(
-    kernel: DotProductKernel, builder: Builder, starts: Value, row: int, column_starts: list[Value]
-) -> list[Value]:
-    if kernel.column_bias == 0:
-        return column_starts
-    of_row = splat(builder, load(builder, I32, starts, row), kernel.num_lanes)
-    return [builder.add(start, of_row) for start in column_starts]
-
-
-def _emit_code_parts(
-    kernel: DotProductKernel, builder: Builder, codes: Value
-) -> list[tuple[Value, Value]]:
-    """The codes of a tile of columns: what sums begin with, and the bits that follow a sum."""
-    vector = ir.VectorType(I32, kernel.num_lanes)
-    shift, mask = splat_constant(vector, _SUM_SHIFT), splat_constant(vector, (1 << _SUM_SHIFT) - 1)
-    loaded = [load(builder, vector, codes, v) for v in range(kernel.num_registers)]
-    return [(builder.ashr(code, shift), builder.and_(code, mask)) for code in loaded]
-
-
-def _emit_dots(
-    kernel: DotProductKernel,
-    builder: Builder,
-    addresses: list[Value],
-    columns: Value,
-    groups: list[Value],
-    sums: list[Value],
+def _write_mixed(
+    products: Iterator[int], comparisons: Iterator[None], num_comparisons: int
 ) -> None:
-    """Add the products of some bytes of every row with those of every column to `sums`."""
-    vector = ir.VectorType(I32, kernel.num_lanes)
-    lines = [advance(builder, columns, group, kernel.num_columns * _GROUP) for group in groups]
-    registers = range(kernel.num_registers)
-    column_bytes = [[load(builder, vector, line, v) for line in lines] for v in registers]
-    for r, address in enumerate(addresses):
-        row_bytes = [
-            splat(builder, load(builder, I32, address, group), kernel.num_lanes) for group in groups
+    """Write two pieces of code that do not depend on each other, the second spread over the first.
+
+    Args:
+        products: writes some of its instructions each time, and says how many times are left.
+        comparisons: likewise, without saying so.
+        num_comparisons: how many times.
+    """
+    num_written = 0
+    for number, num_left in enumerate(products, 1):
+        while (num_written + 1) * (number + num_left) <= number * num_comparisons:
+            next(comparisons)
+            num_written += 1
+    for _ in comparisons:
+        pass
+
+
+@dataclass(frozen=True)
+class _ColumnTile:
+    """Writes what happens to a tile of columns, whose addresses are the last two; see above."""
+
+    kernel: DotProductKernel
+    builder: Builder
+    num_bytes: int
+    rows: Value
+    starts: Value
+    row_codes: Value
+    space: Value
+    columns: Value
+    codes: Value
+
+    def load_registers(self, address: Value) -> list[Value]:
+        """A value for each column, in registers."""
+        vector = ir.VectorType(I32, self.kernel.num_lanes)
+        return [load(self.builder, vector, address, v) for v in range(self.kernel.num_registers)]
+
+    def multiply(self, row_tile: Value, sums: list[Value]) -> Iterator[int]:
+        """The sums of a tile of rows, row by row, each `num_registers` vectors, into `sums`."""
+        kernel, builder = self.kernel, self.builder
+        addresses = advance(builder, self.rows, row_tile, 8 * kernel.num_rows)
+        rows = [load(builder, I64, addresses, r) for r in range(kernel.num_rows)]
+        starts = advance(builder, self.starts, row_tile, 4 * kernel.num_rows)
+        for r in range(kernel.num_rows):
+            sums += [self._load_start(starts, r)] * kernel.num_registers
+        groups = range(0, self.num_bytes // _GROUP, kernel.groups_per_dot)
+        num_left = len(groups) * len(rows)
+        for first in groups:
+            together = range(first, first + kernel.groups_per_dot)
+            columns = self._load_columns(together)
+            for r, row in enumerate(rows):
+                row_bytes = [
+                    splat(builder, load(builder, I32, row, group), kernel.num_lanes)
+                    for group in together
+                ]
+                for v, column_bytes in enumerate(columns):
+                    place = r * kernel.num_registers + v
+                    sums[place] = emit_dot(kernel, builder, sums[place], row_bytes, column_bytes)
+                num_left -= 1
+                yield num_left
+
+    def compare(
+        self, row_tile: Value, sums: list[Value], columns_best: list[Value]
+    ) -> Iterator[None]:
+        """Bring the best two of every row and the best of every column up to date."""
+        kernel, builder = self.kernel, self.builder
+        vector = ir.VectorType(I32, kernel.num_lanes)
+        shift = splat_constant(vector, CODE_BITS + 1)  # one bit more, for 2 a.b
+        space = advance(builder, self.space, row_tile, _count_space_bytes(kernel))
+        row_codes = advance(builder, self.row_codes, row_tile, 4 * kernel.num_rows)
+        codes = self.load_registers(self.codes)
+        for r in range(kernel.num_rows):
+            best = load(builder, vector, space, 2 * r)
+            second = load(builder, vector, space, 2 * r + 1)
+            row_code = splat(builder, load(builder, I32, row_codes, r), kernel.num_lanes)
+            for v, code in enumerate(codes):
+                total = sums[r * kernel.num_registers + v]
+                # No shift that takes in other bits: products need the unit that it runs on.
+                seen_by_row = builder.add(builder.shl(total, shift), code)
+                second = maximum(builder, second, minimum(builder, best, seen_by_row))
+                best = maximum(builder, best, seen_by_row)
+                # The column's own code is the same for all rows, and taken off in the end.
+                seen_by_column = builder.add(seen_by_row, row_code)
+                columns_best[v] = maximum(builder, columns_best[v], seen_by_column)
+                if v == kernel.num_registers - 1:
+                    store(builder, best, space, 2 * r)
+                    store(builder, second, space, 2 * r + 1)
+                yield
+
+    def _load_start(self, starts: Value, row: int) -> Value:
+        vector = ir.VectorType(I32, self.kernel.num_lanes)
+        if self.kernel.column_bias == 0:
+            return splat_constant(vector, 0)
+        return splat(self.builder, load(self.builder, I32, starts, row), self.kernel.num_lanes)
+
+    def _load_columns(self, groups: Sequence[int]) -> list[list[Value]]:
+        """For each register the bytes of its columns, group by group."""
+        lines = [
+            self.load_registers(
+                self.builder.add(
+                    self.columns, ir.Constant(I64, group * self.kernel.num_columns * _GROUP)
+                )
+            )
+            for group in groups
         ]
-        for v in registers:
-            place = r * kernel.num_registers + v
-            sums[place] = emit_dot(kernel, builder, sums[place], row_bytes, column_bytes[v])
+        return [list(column_bytes) for column_bytes in zip(*lines, strict=True)]
+
+
+def _count_space_bytes(kernel: DotProductKernel) -> int:
+    """Of the best two of a tile of rows."""
+    return 2 * 4 * kernel.num_lanes * kernel.num_rows
 
 
 def emit_dot(
@@ -221,38 +280,6 @@ def emit_dot(
     if llvm.llvm_version_info[0] >= _LLVM_WITH_BYTE_OPERANDS:
         operands = [builder.bitcast(operand, byte_vector) for operand in operands]
     return call(builder, name, total.type, total, *operands)
-
-
-def _emit_update(
-    kernel: DotProductKernel,
-    builder: Builder,
-    sums: list[Value],
-    *,
-    low_bits: list[Value],
-    row_codes: Value,
-    space: Value,
-    columns_best: Value,
-) -> None:
-    """Bring the best two of every row and the best of every column up to date with a tile."""
-    registers = range(kernel.num_registers)
-    vector = ir.VectorType(I32, kernel.num_lanes)
-    best_of_columns = [load(builder, vector, columns_best, v) for v in registers]
-    for r in range(kernel.num_rows):
-        best = load(builder, vector, space, 2 * r)
-        second = load(builder, vector, space, 2 * r + 1)
-        row_code = splat(builder, load(builder, I32, row_codes, r), kernel.num_lanes)
-        for v in registers:
-            total = sums[r * kernel.num_registers + v]
-            seen_by_row = shift_in(builder, total, low_bits[v], _SUM_SHIFT)
-            second = maximum(builder, second, minimum(builder, best, seen_by_row))
-            best = maximum(builder, best, seen_by_row)
-            # The column's own code is the same for all rows, and taken off in the end.
-            seen_by_column = builder.add(seen_by_row, row_code)
-            best_of_columns[v] = maximum(builder, best_of_columns[v], seen_by_column)
-        store(builder, best, space, 2 * r)
-        store(builder, second, space, 2 * r + 1)
-    for v in registers:
-        store(builder, best_of_columns[v], columns_best, v)
 
 
 def _emit_row_reductions(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.kernels import affine_search, array_views, neighbour_search
+from curation.kernels import affine_search, aligned_memory, array_views, neighbour_search
 from curation.kernels.affine_search import count_consistent
 from curation.kernels.array_views import (
     view_descriptors,
@@ -73,7 +73,7 @@ _pack_place = struct.Struct(f"{len(_PLACE_FIELDS)}q").pack
 _pack_rows = struct.Struct("3q").pack
 
 
-@compile_with(neighbour_search, affine_search, array_views)
+@compile_with(neighbour_search, aligned_memory, affine_search, array_views)
 def look_at_pairs(
     looks: Looks,
     blocks: Blocks,
@@ -207,7 +207,7 @@ def _forget(found: Found, look: Record) -> None:
         of_columns[look.first_column : look.end_column] = _FAR
 
 
-@compile_with(neighbour_search, array_views)
+@compile_with(neighbour_search, aligned_memory, array_views)
 def _search_block(rows: Rows, block: Record, found: Found) -> None:
     search(
         rows,

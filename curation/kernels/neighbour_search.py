@@ -13,7 +13,9 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from curation.kernels.compilation import compile_on_first_call
+from curation.kernels import aligned_memory
+from curation.kernels.aligned_memory import allocate_lines
+from curation.kernels.compilation import compile_on_first_call, compile_with
 from curation.kernels.dot_products import CODE_BITS, LOWEST
 
 Descriptors = NDArray[np.uint8]
@@ -36,8 +38,11 @@ Builder = Any
 Value = Any
 
 _NUM_CODES = 1 << CODE_BITS
-_ROW_TILES_PER_BLOCK = 16
-"""Rows of a block, their best so far and a tile of columns fill 32 kB, a small first cache."""
+_ROWS_PER_BLOCK = 96
+"""A multiple of all rows per tile. Rows of a block, their best so far and a tile of columns fill 32
+kB, a small first cache."""
+_MIN_TILES = 2
+"""The kernel compares one tile of rows while it multiplies the next."""
 
 
 def _emit_call(
@@ -93,7 +98,7 @@ def split(found: Found, num_rows: int) -> tuple[Integers, Integers, Integers, In
     )
 
 
-@compile_on_first_call
+@compile_with(aligned_memory)
 def search(
     rows: Rows,
     first_row: int,
@@ -123,22 +128,22 @@ def search(
     values, row_norms, row_sums = rows
     words, codes, column_norms = columns
     nearest, squared, second_squared, nearest_row, columns_squared = split(found, len(row_norms))
-    columns_best = np.empty(len(codes), np.int32)
-    block = _ROW_TILES_PER_BLOCK * rows_per_tile
-    addresses = np.empty(block, np.int64)
-    row_codes, starts = np.empty(block, np.int32), np.empty(block, np.int32)
-    space = np.empty(2 * block * num_lanes, np.int32)
-    result = np.empty((block, 3), np.int32)
+    columns_best = allocate_lines(len(codes))
+    addresses = np.empty(_ROWS_PER_BLOCK, np.int64)
+    row_codes, starts = np.empty(_ROWS_PER_BLOCK, np.int32), np.empty(_ROWS_PER_BLOCK, np.int32)
+    space = allocate_lines(2 * _ROWS_PER_BLOCK * num_lanes)
+    result = np.empty((_ROWS_PER_BLOCK, 3), np.int32)
     # Numba's addresses have no sign, and would turn sums into floats.
     first_address = np.int64(values.ctypes.data)
     # Rows are told apart by their codes within a panel.
     for start in range(first_row, end_row, _NUM_CODES):
         end = min(start + _NUM_CODES, end_row)
         columns_best[:] = LOWEST
-        for first in range(start, end, block):
-            num_tiles = min(block, end - first + rows_per_tile - 1) // rows_per_tile
+        for first in range(start, end, _ROWS_PER_BLOCK):
+            num_rows = min(_ROWS_PER_BLOCK, end - first)
+            num_tiles = max(_MIN_TILES, (num_rows + rows_per_tile - 1) // rows_per_tile)
             for r in range(num_tiles * rows_per_tile):
-                # Rows missing from the last tile repeat the last row, and lose by their codes.
+                # Rows missing from the last tiles repeat the last row, and lose by their codes.
                 i = min(first + r, end - 1)
                 addresses[r] = first_address + i * values.shape[1]
                 code = _NUM_CODES - 1 - (first + r - start)
@@ -158,7 +163,7 @@ def search(
                 columns_best.ctypes.data,
                 result.ctypes.data,
             )
-            for r in range(min(block, end - first)):
+            for r in range(num_rows):
                 i, norm = first + r, row_norms[first + r]
                 best, next_best = norm - (result[r, 0] >> CODE_BITS), squared[i]
                 second = norm - (result[r, 2] >> CODE_BITS)
@@ -224,7 +229,7 @@ def select_matches(
     return rows[chosen], columns[chosen], ratios[chosen]
 
 
-@compile_on_first_call
+@compile_with(aligned_memory)
 def match_packed(
     rows: Rows,
     first_row: int,

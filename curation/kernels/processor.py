@@ -16,7 +16,7 @@ class DotProductKernel:
         needed_features: LLVM's names of the processor features; one whole group must be present.
         num_lanes: 32-bit sums per register.
         num_rows: rows of a register tile.
-        num_registers: registers across a tile; with `num_rows` chosen to fill the register file.
+        num_registers: registers across a tile. The sums of two tiles fill the register file.
         groups_per_dot: groups of four bytes that are multiplied and added in one go.
         column_bias: what is taken from the values of columns before they are packed.
     """
@@ -35,11 +35,11 @@ class DotProductKernel:
         return self.num_lanes * self.num_registers
 
 
-AVX512_VNNI = DotProductKernel("avx512_vnni", (("avx512vnni", "avx512bw"),), 16, 6, 4)
+AVX512_VNNI = DotProductKernel("avx512_vnni", (("avx512vnni", "avx512bw"),), 16, 3, 4)
 """Intel since Cascade Lake, AMD since Zen 4: 64 products per instruction."""
-AVX_VNNI = DotProductKernel("avx_vnni", (("avxvnni",), ("avx512vnni", "avx512vl")), 8, 3, 3)
+AVX_VNNI = DotProductKernel("avx_vnni", (("avxvnni",), ("avx512vnni", "avx512vl")), 8, 4, 2)
 """Intel's client processors since Alder Lake: 32 products per instruction."""
-AVX2 = DotProductKernel("avx2", (("avx2",),), 8, 3, 2, groups_per_dot=2, column_bias=64)
+AVX2 = DotProductKernel("avx2", (("avx2",),), 8, 1, 2, groups_per_dot=2, column_bias=64)
 """Every x86 server since 2013: five instructions for 64 products. Values between -64 and 63 let
 sixteen bits hold the sum of four products."""
 

@@ -52,13 +52,14 @@ class CountingLoop:
     Attributes:
         number: the count, int64, from 0.
         state: the state's values at the start of the round.
+        carried: after the loop, those at the end of the last round.
     """
 
     def __init__(self, builder: Builder, count: Value, state: list[Value] | None = None) -> None:
         self._builder = builder
         self._count = count
         self._first = [ir.Constant(I64, 0), *(state or [])]
-        self._next: list[Value] = []
+        self.carried: list[Value] = []
 
     def __enter__(self) -> Self:
         builder, before = self._builder, self._builder.block
@@ -73,12 +74,12 @@ class CountingLoop:
 
     def carry(self, state: list[Value]) -> None:
         """Say what the state is at the end of the round."""
-        self._next = state
+        self.carried = state
 
     def __exit__(self, *_: object) -> None:
         builder = self._builder
         following = builder.add(self.number, ir.Constant(I64, 1))
-        for phi, value in zip(self._phis, [following, *self._next], strict=True):
+        for phi, value in zip(self._phis, [following, *self.carried], strict=True):
             phi.add_incoming(value, builder.block)
         after = builder.append_basic_block()
         builder.cbranch(builder.icmp_signed("<", following, self._count), self._body, after)
@@ -127,16 +128,6 @@ def maximum(builder: Builder, left: Value, right: Value) -> Value:
 def minimum(builder: Builder, left: Value, right: Value) -> Value:
     """Lane by lane the smaller."""
     return call(builder, f"llvm.smin.v{left.type.count}i32", left.type, left, right)
-
-
-def shift_in(builder: Builder, value: Value, low_bits: Value, shift: int) -> Value:
-    """Lane by lane `value` shifted to the left, and `low_bits`, less than 2^shift, behind it."""
-    vector = value.type
-    if not llvm.get_host_cpu_features().get("avx512vbmi2"):
-        return builder.or_(builder.shl(value, splat_constant(vector, shift)), low_bits)
-    high = builder.shl(low_bits, splat_constant(vector, vector.element.width - shift))
-    name = f"llvm.fshl.v{vector.count}i32"
-    return call(builder, name, vector, value, high, splat_constant(vector, shift))
 
 
 def call(builder: Builder, name: str, result: IrType, *arguments: Value) -> Value:

@@ -1,6 +1,7 @@
 """Arrays at addresses, for compiled code that is told where many of them lie."""
 
 from collections.abc import Callable
+from ctypes import c_void_p
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def _emit_read_only(_: Context, array: Type) -> tuple[Type, Type]:
     return array.copy(readonly=True)(array), generate
 
 
-_as_pointer: Callable[..., int] = intrinsic(_emit_pointer)
+_as_pointer: Callable[..., c_void_p] = intrinsic(_emit_pointer)
 _as_read_only: Callable[..., NDArray[Any]] = intrinsic(_emit_read_only)
 
 

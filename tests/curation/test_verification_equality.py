@@ -159,11 +159,11 @@ def test_nobody_to_compare_with_is_nothing(places):
     assert list(verify_one_to_many(places[0], [], EXACT)) == []
 
 
-def test_candidates_are_taken_one_at_a_time(places):
+def test_candidates_are_taken_a_batch_at_a_time(places):
     taken = []
-    candidates = (taken.append(number) or place for number, place in enumerate(places))
+    candidates = (taken.append(number) or places[0] for number in range(100))
     next(verify_one_to_many(places[0], candidates, EXACT))
-    assert taken == [0]
+    assert 0 < len(taken) < 50
 
 
 @settings(max_examples=40, deadline=None)

@@ -20,6 +20,7 @@ from curation.geometry import (
 from curation.kernels.affine_search import (
     choose_hypotheses,
     compare_frames,
+    count_consistent,
     fit_map,
     gather_points,
     propose_similarities,
@@ -147,10 +148,13 @@ def test_consistent_correspondences_are_those_of_the_slow_search(
 ):
     a, b, _ = plant_pair(seed, num_inliers, num_outliers, 0.8, 170.0)
     matches = match_features(a, b, 0.9)
-    limits = ConsistencyLimits(64, 5.0, 0.045 * 800, max_octaves, np.deg2rad(max_turn_deg))
+    limits = ConsistencyLimits(64, 5.0, 0.045, max_octaves, np.deg2rad(max_turn_deg))
     fast = find_consistent(a, b, matches, limits)
     slow = find_consistent_slowly(a, b, matches, GeometrySettings(), max_octaves, max_turn_deg)
     assert np.array_equal(slow, np.zeros(len(matches)) if fast is None else fast.inliers)
+    codes = a.geometry_codes, b.geometry_codes, matches.index_a, matches.index_b
+    in_px = limits._replace(tolerance=limits.tolerance * b.long_side)
+    assert count_consistent(*codes, *in_px) == slow.sum()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,7 @@ def test_a_correspondence_must_agree_in_place_scale_and_orientation(change, is_c
     sizes[20] = change.get("size", 8.0)
     angles[20] = change.get("angle_deg", 0.0)
     matches = Correspondences(np.arange(21), np.arange(21), np.full(21, 0.5))
-    limits = ConsistencyLimits(64, 5.0, 36.0, 1.0, np.deg2rad(45.0))
+    limits = ConsistencyLimits(64, 5.0, 0.045, 1.0, np.deg2rad(45.0))
     found = find_consistent(make_features(xy), make_features(moved, sizes, angles), matches, limits)
     assert found.inliers[:20].all()
     assert found.inliers[20] == is_consistent

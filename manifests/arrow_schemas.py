@@ -159,7 +159,8 @@ _PAIR_EVIDENCE = (
     Column(
         "model",
         pa.string(),
-        "Kind of geometric model (`affine` or `homography`), null if none.",
+        "Kind of geometric model (`affine` or `homography`), null if none was fitted, as with the "
+        "reason `few_among_strongest`.",
         nullable=True,
     ),
     Column(

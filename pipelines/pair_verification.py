@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,15 +49,15 @@ def judge_by_features(
 ) -> pa.Table:
     """Judge pairs by their local features, image by image, each prepared for matching once.
 
-    Of the features, which stay mapped, it holds what `PreparedImages` has room for, or copies of
-    one batch of candidates on a GPU.
+    Of the features, which stay mapped, it holds what `PreparedImages` has room for, also from call
+    to call, or copies of one batch of candidates on a GPU.
     """
     rows_of_query: defaultdict[str, list[int]] = defaultdict(list)
     for row, query in enumerate(list_ids(ids_a)):
         rows_of_query[query].append(row)
     others = list_ids(ids_b)
-    images = PreparedImages(features.load)
-    found: dict[int, Verification] = {}
+    images = _open_images(features)
+    found: dict[int, Evidence] = {}
     for query, rows in rows_of_query.items():
         if settings.device == "cpu":
             prepared = (images[others[row]] for row in rows)
@@ -64,8 +65,14 @@ def judge_by_features(
         else:
             candidates = (features.load(others[row]) for row in rows)
             answers = verify_many(features.load(query), candidates, settings)
-        found.update(zip(rows, answers, strict=True))
-    return tabulate([evidence(found[row]) for row in range(len(ids_a))])
+        # An answer holds what is behind it; its evidence is a few numbers.
+        found.update(zip(rows, map(evidence, answers), strict=True))
+    return tabulate([found[row] for row in range(len(ids_a))])
+
+
+@lru_cache(maxsize=1)
+def _open_images(features: FeatureStore) -> PreparedImages:
+    return PreparedImages(features.load)
 
 
 @dataclass(frozen=True)

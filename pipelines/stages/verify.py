@@ -50,7 +50,7 @@ class Verify:
     """What a search for neighbours may set aside; it changes no answer."""
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:

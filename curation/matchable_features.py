@@ -49,6 +49,11 @@ class MatchableFeatures:
     Args:
         features: the features of an image.
         kernel: the instructions to search with; by default the best of this processor.
+
+    Attributes:
+        features: the same.
+        geometry_codes: their geometry as stored.
+        shape: their number, and the width and height of the image.
     """
 
     def __init__(self, features: LocalFeatures, kernel: DotProductKernel | None = None) -> None:
@@ -56,6 +61,9 @@ class MatchableFeatures:
         self._kernel = kernel
         self.geometry_codes = features.geometry_codes
         self._count = len(features)
+        self.shape = self._count, features.width, features.height
+        self._num_addressed = 0
+        self._column_addresses: dict[Range, bytes] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -78,9 +86,35 @@ class MatchableFeatures:
         self._sketches.extend_to(count)
         return self._sketches.searchable
 
+    def address_sketches(self, count: int) -> bytes:
+        """Where sketches and geometry lie, as `IMAGE_FIELDS` says, int64; good while this lives.
+
+        Of the sketches, only the `count` strongest need be there.
+
+        Raises:
+            ValueError: a value is above 127.
+        """
+        if count > self._num_addressed:
+            self.get_sketches(count)
+            self._num_addressed = count
+        return self._sketch_addresses
+
+    def address_columns(self, first: int, end: int) -> bytes:
+        """Where sketches lie that are ready to be searched, as `COLUMNS_FIELDS` says, likewise.
+
+        Returns:
+            Nothing where no kernel can search them.
+        """
+        addresses = self._column_addresses.get((first, end))
+        if addresses is None:
+            columns = self.get_sketches(end).index_between(first, end)
+            if isinstance(columns, PortableColumns):
+                return b""
+            addresses = self._column_addresses[first, end] = columns.list_addresses()
+        return addresses
+
     @cached_property
-    def sketch_addresses(self) -> bytes:
-        """Where sketches and geometry lie, as `IMAGE_FIELDS` says, int64; good while this lives."""
+    def _sketch_addresses(self) -> bytes:
         measured = self._sketches.searchable.measured
         arrays = measured.values, measured.squared_norms, measured.sums, self.geometry_codes
         addresses = [array.ctypes.data for array in arrays]

@@ -21,7 +21,7 @@ class Pair(NamedTuple):
     @classmethod
     def of(cls, a: MatchableFeatures, b: MatchableFeatures) -> "Pair":
         """Put two images in order."""
-        if comes_first(a.features, b.features):
+        if comes_first(a, b):
             return cls(a, b, is_turned=False)
         return cls(b, a, is_turned=True)
 

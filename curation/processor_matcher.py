@@ -11,18 +11,18 @@ from curation.geometry import ConsistencyLimits
 from curation.kernels.look_at_pairs import (
     BLOCK,
     LOOK,
+    forget,
     look_at_pairs,
     match_and_count,
     pack_block,
     pack_look,
 )
-from curation.kernels.packed_columns import Neighbours, PackedColumns
-from curation.kernels.portable_search import PortableColumns
+from curation.kernels.packed_columns import Neighbours
 from curation.matchable_features import Range
 from curation.pairs import Pair, Sighting
 
-_Block = tuple[PackedColumns | PortableColumns, int, Range]
-"""Columns, the number of the first of them, and the rows that they are compared with."""
+_Block = tuple[Range, Range]
+"""Columns, and the rows that they are compared with."""
 
 
 class ProcessorMatcher:
@@ -42,7 +42,6 @@ class ProcessorMatcher:
         """Rows of each pair that were compared."""
         self._column_ends = [[0] for _ in pairs]
         """Where the stretches of columns end that were."""
-        self._portable: dict[int, Neighbours] = {}
         num_a = max((len(pair.a) for pair in pairs), default=0)
         num_b = max((len(pair.b) for pair in pairs), default=0)
         most = min(num_a, num_b)
@@ -58,22 +57,12 @@ class ProcessorMatcher:
         records: list[bytes] = []
         blocks: list[bytes] = []
         for number, look in looks:
-            if look.num_a == 0 or look.num_b < MIN_COLUMNS:
-                continue
-            new_rows = self._num_rows[number], look.num_a
-            new_columns = self._column_ends[number][-1], look.num_b
-            new = self._list_new_blocks(number, new_rows, new_columns)
-            packed = _pack_blocks(new)
-            if len(packed) < len(new):
-                self._look_portably(number, look, new)
-                continue
-            a, b, _ = self._pairs[number]
-            place = number, *new_rows, *new_columns, len(blocks), len(blocks) + len(packed)
-            records.append(pack_look(a.sketch_addresses, b.sketch_addresses, *place))
-            blocks += packed
+            if look.num_a > 0 and look.num_b >= MIN_COLUMNS:
+                self._plan_look(number, look, records, blocks)
         if records:
             self._look_at_all(b"".join(records), b"".join(blocks))
-        return [Sighting(*self._counts[number].tolist()) for number, _ in looks]
+        counts = self._counts.tolist()
+        return [Sighting(*counts[number]) for number, _ in looks]
 
     def get_seen(self, number: int) -> Correspondences:
         """As `Matcher` says."""
@@ -89,21 +78,35 @@ class ProcessorMatcher:
         pairs = (self._pairs[number] for number in numbers)
         return [match_prepared(pair.a, pair.b, self._max_ratio) for pair in pairs]
 
-    def _list_new_blocks(self, number: int, new_rows: Range, new_columns: Range) -> list[_Block]:
+    def _plan_look(
+        self, number: int, look: Look, records: list[bytes], blocks: list[bytes]
+    ) -> None:
+        """Add a look to those that one call takes, if it can be."""
+        (a, b, _), (num_a, num_b, _) = self._pairs[number], look
+        known = self._num_rows[number], self._column_ends[number][-1]
+        new = self._list_new_blocks(number, num_a, num_b)
+        addresses = [b.address_columns(*columns) for columns, _ in new]
+        if not all(addresses):
+            self._look_portably(number, known, look, new)
+            return
+        image_a, image_b = a.address_sketches(num_a), b.address_sketches(num_b)
+        of_blocks = len(blocks), len(blocks) + len(new)
+        place = number, known[0], num_a, known[1], num_b, *of_blocks
+        records.append(pack_look(image_a, image_b, *place))
+        for where, (columns, rows) in zip(addresses, new, strict=True):
+            blocks.append(pack_block(where, columns[0], *rows))
+
+    def _list_new_blocks(self, number: int, num_a: int, num_b: int) -> list[_Block]:
         """Columns and rows that were not compared yet: an L around those that were."""
-        (a, b, _), ends = self._pairs[number], self._column_ends[number]
-        (known_rows, num_rows), (known_columns, num_columns) = new_rows, new_columns
-        a.get_sketches(num_rows)
-        sketches = b.get_sketches(num_columns)
+        num_rows, ends = self._num_rows[number], self._column_ends[number]
+        num_columns = ends[-1]
         new: list[_Block] = []
-        if num_rows > known_rows:
-            for first, end in pairwise(ends):
-                new.append((sketches.index_between(first, end), first, new_rows))
-        if num_columns > known_columns:
-            columns = sketches.index_between(known_columns, num_columns)
-            new.append((columns, known_columns, (0, num_rows)))
-            ends.append(num_columns)
-        self._num_rows[number] = num_rows
+        if num_a > num_rows > 0:
+            new = [(columns, (num_rows, num_a)) for columns in pairwise(ends)]
+        if num_b > num_columns:
+            new.append(((num_columns, num_b), (0, num_a)))
+            ends.append(num_b)
+        self._num_rows[number] = num_a
         return new
 
     def _look_at_all(self, looks: bytes, blocks: bytes) -> None:
@@ -119,17 +122,22 @@ class ProcessorMatcher:
             self._counts,
         )
 
-    def _look_portably(self, number: int, look: Look, blocks: Sequence[_Block]) -> None:
+    def _look_portably(
+        self, number: int, known: tuple[int, int], look: Look, blocks: Sequence[_Block]
+    ) -> None:
         """The same on processors without the kernels' instructions, and of very many columns."""
-        a, b, _ = self._pairs[number]
-        found = self._portable.setdefault(number, Neighbours(len(a), len(b)))
-        for columns, first, rows in blocks:
-            columns.search(a.get_sketches(look.num_a).measured, rows, first, found)
+        (a, b, _), (num_a, num_b, _) = self._pairs[number], look
+        found = self._found[number, : 3 * len(a) + 2 * len(b)]
+        forget(found, len(a), known[0], num_a, known[1], num_b)
+        neighbours = Neighbours(len(a), len(b), found)
+        rows, columns = a.get_sketches(num_a).measured, b.get_sketches(num_b)
+        for stretch, between in blocks:
+            columns.index_between(*stretch).search(rows, between, stretch[0], neighbours)
         limits = self._limits._replace(tolerance=self._limits.tolerance * b.features.long_side)
         self._counts[number] = match_and_count(
-            found.found,
+            found,
             len(a),
-            look.num_a,
+            num_a,
             a.geometry_codes,
             b.geometry_codes,
             self._max_ratio**2,
@@ -138,11 +146,3 @@ class ProcessorMatcher:
             self._index_b[number],
             self._ratios[number],
         )
-
-
-def _pack_blocks(blocks: Sequence[_Block]) -> list[bytes]:
-    return [
-        pack_block(columns.addresses, number, rows)
-        for columns, number, rows in blocks
-        if isinstance(columns, PackedColumns)
-    ]

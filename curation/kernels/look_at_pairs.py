@@ -14,7 +14,7 @@ from curation.kernels.array_views import (
     view_integers,
     view_words,
 )
-from curation.kernels.compilation import compile_on_first_call, compile_with
+from curation.kernels.compilation import compile_with
 from curation.kernels.neighbour_search import (
     Codes,
     Columns,
@@ -109,7 +109,14 @@ def look_at_pairs(
     for number in range(len(looks)):
         look = looks[number]
         known = found[look.slot, : 3 * look.a_count + 2 * look.b_count]
-        _forget(known, look)
+        forget(
+            known,
+            look.a_count,
+            look.first_row,
+            look.end_row,
+            look.first_column,
+            look.end_column,
+        )
         rows = (
             view_descriptors(look.a_values, look.a_count, _SKETCH_BYTES),
             view_integers(look.a_squared_norms, look.a_count),
@@ -197,14 +204,16 @@ def match_and_count(
     return count, num_consistent
 
 
-@compile_on_first_call
-def _forget(found: Found, look: Record) -> None:
-    """Put what a look compares for the first time out of reach."""
-    nearest, squared, second_squared, nearest_row, columns_squared = split(found, look.a_count)
+@compile_with(neighbour_search)
+def forget(
+    found: Found, num_rows: int, first_row: int, end_row: int, first_column: int, end_column: int
+) -> None:
+    """Put rows and columns that are compared for the first time out of reach."""
+    nearest, squared, second_squared, nearest_row, columns_squared = split(found, num_rows)
     for of_rows in (nearest, squared, second_squared):
-        of_rows[look.first_row : look.end_row] = _FAR
+        of_rows[first_row:end_row] = _FAR
     for of_columns in (nearest_row, columns_squared):
-        of_columns[look.first_column : look.end_column] = _FAR
+        of_columns[first_column:end_column] = _FAR
 
 
 @compile_with(neighbour_search, aligned_memory, array_views)
@@ -243,12 +252,13 @@ def pack_look(image_a: bytes, image_b: bytes, *place: int) -> bytes:
     return image_a + image_b + _pack_place(*place)
 
 
-def pack_block(columns: bytes, number: int, rows: tuple[int, int]) -> bytes:
+def pack_block(columns: bytes, number: int, first_row: int, end_row: int) -> bytes:
     """One `BLOCK`.
 
     Args:
         columns: numbers of `COLUMNS_FIELDS`, int64.
         number: of the first of them in its image.
-        rows: the first that they are compared with, and the one behind the last.
+        first_row: the first row that they are compared with.
+        end_row: and the one behind the last.
     """
-    return columns + _pack_rows(number, *rows)
+    return columns + _pack_rows(number, first_row, end_row)

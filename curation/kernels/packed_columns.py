@@ -1,7 +1,6 @@
 """Descriptors of one image, prepared to be compared with any number of others."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -136,8 +135,7 @@ class PackedColumns:
             kernel.column_bias,
         )
 
-    @cached_property
-    def addresses(self) -> bytes:
+    def list_addresses(self) -> bytes:
         """Where all this lies, as `COLUMNS_FIELDS` says, int64; good while it lives."""
         comparison, *shape = self._instructions
         arrays = self._data, self._codes, self._descriptors.squared_norms

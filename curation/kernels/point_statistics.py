@@ -13,6 +13,8 @@ Shape = tuple[int, int]
 """Width and height in pixels."""
 
 _XY_STEPS_PER_PX = 32.0
+_NO_CELL = -1
+"""No cell of a picture: its columns and rows begin at 0."""
 
 
 @compile_on_first_call
@@ -76,14 +78,20 @@ def measure_agreement(
 @compile_on_first_call
 def count_cells(xy: Points, cell_px: float) -> int:
     """Cells of a grid that points (n, 2) occupy."""
-    cells = np.empty(len(xy), np.int64)
+    size = 16
+    while size < 2 * len(xy):
+        size *= 2
+    # A hash table of cells.
+    cells = np.full(size, _NO_CELL, np.int64)
+    count = 0
     for i in range(len(xy)):
         column, row = math.floor(xy[i, 0] / cell_px), math.floor(xy[i, 1] / cell_px)
-        cells[i] = (int(column) << 32) | int(row)
-    cells.sort()
-    count = min(len(cells), 1)
-    for i in range(1, len(cells)):
-        count += cells[i] != cells[i - 1]
+        cell = (int(column) << 32) | int(row)
+        slot = (int(column) * 40503 + int(row) * 30011) & (size - 1)
+        while cells[slot] != _NO_CELL and cells[slot] != cell:
+            slot = (slot + 1) & (size - 1)
+        count += cells[slot] == _NO_CELL
+        cells[slot] = cell
     return count
 
 

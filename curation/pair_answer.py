@@ -1,7 +1,7 @@
 """What the verifier says of a pair of images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -89,7 +89,14 @@ class Verification:
 
     def turn_round(self) -> "Verification":
         """The same answer for the pair the other way round."""
-        return replace(self, is_turned=not self.is_turned)
+        return Verification(
+            self.verdict,
+            self.reason,
+            self.num_tentative,
+            self.num_inliers,
+            self.find_evidence,
+            not self.is_turned,
+        )
 
     @cached_property
     def _evidence(self) -> Evidence:

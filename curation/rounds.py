@@ -65,23 +65,22 @@ def _decide_by_looks(
         if not asking:
             break
         for (n, look), seen in zip(asking, matcher.look(asking), strict=True):
+            a, b = pairs[n].a.features, pairs[n].b.features
+            found: Verification | Doubt = Doubt.TOO_FEW
             if seen.num_consistent < look.min_consistent:
-                decided[n] = _reject(pairs[n], look, seen, settings)
+                found = _reject(a, b, look, seen, settings)
             elif can_look_verify(seen.num_consistent, settings):
-                a, b, _ = pairs[n]
-                found = judge_look(a.features, b.features, matcher.get_seen(n), settings)
-                if found is Doubt.TOO_FEW:
-                    continue
-                if isinstance(found, Verification):
-                    decided[n] = found
-            else:
-                continue
-            del looks[n]
+                found = judge_look(a, b, matcher.get_seen(n), settings)
+            if found is not Doubt.TOO_FEW:
+                del looks[n]
+            if isinstance(found, Verification):
+                decided[n] = found
     return decided
 
 
-def _reject(pair: Pair, look: Look, seen: Sighting, settings: VerificationSettings) -> Verification:
-    a, b = pair.a.features, pair.b.features
+def _reject(
+    a: LocalFeatures, b: LocalFeatures, look: Look, seen: Sighting, settings: VerificationSettings
+) -> Verification:
     return Verification(
         PairVerdict.REJECTED,
         PairReason.FEW_AMONG_STRONGEST,

@@ -84,7 +84,7 @@ def _emit_comparison(
     rows, num_row_tiles, columns, num_tiles, codes, row_codes, starts, space, best, result = (
         arguments
     )
-    next_to_last = builder.sub(num_row_tiles, ir.Constant(I64, 1))
+    last_row_tile = builder.sub(num_row_tiles, ir.Constant(I64, 1))
     with CountingLoop(builder, num_tiles) as tile:
         column_tile = _ColumnTile(
             kernel,
@@ -98,7 +98,7 @@ def _emit_comparison(
             codes=advance(builder, codes, tile.number, 4 * kernel.num_columns),
         )
         tile_best = advance(builder, best, tile.number, 4 * kernel.num_columns)
-        _emit_row_tiles(column_tile, next_to_last, tile_best)
+        _emit_row_tiles(column_tile, last_row_tile, tile_best)
     with CountingLoop(builder, num_row_tiles) as row_tile:
         tile_space = advance(builder, space, row_tile.number, _count_space_bytes(kernel))
         result_bytes = 4 * _RESULTS_PER_ROW * kernel.num_rows
@@ -259,7 +259,7 @@ def emit_dot(
     """
     num_bytes = kernel.num_lanes * _GROUP
     byte_vector = ir.VectorType(I8, num_bytes)
-    if kernel is AVX2:
+    if kernel.name == AVX2.name:
         words = ir.VectorType(I16, num_bytes // 2)
         pairs = [
             call(

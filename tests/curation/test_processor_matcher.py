@@ -12,6 +12,7 @@ from curation import matchable_features
 from curation.cascade import Look
 from curation.correspondences import match_features
 from curation.geometry import ConsistencyLimits, find_consistent
+from curation.kernels.packed_columns import PackedColumns
 from curation.kernels.processor import available_kernels
 from curation.matchable_features import MatchableFeatures
 from curation.pairs import Pair
@@ -110,3 +111,13 @@ def test_the_pairs_of_a_round_do_not_disturb_one_another(seed, order):
         for (n, look), seen in zip(looks, matcher.look(looks), strict=True):
             a, b = images[0].take_strongest(look.num_a), images[n + 1].take_strongest(look.num_b)
             assert_same((seen, matcher.get_seen(n)), a, b, 0.95)
+
+
+def test_a_pair_may_outgrow_the_kernels_between_two_looks(monkeypatch):
+    """What the kernel found before is not lost when the portable search goes on."""
+    a, b = describe_place(1), describe(turn_picture(draw_place(1), 20))
+    monkeypatch.setattr(PackedColumns, "can_pack", lambda _, count: count <= 120)
+    matcher = ProcessorMatcher([pair_of(a, b)], 0.9, LIMITS)
+    for num_a, num_b in ((100, 120), (200, 220), (len(a), len(b))):
+        look = look_at(matcher, num_a, num_b)
+        assert_same(look, a.take_strongest(num_a), b.take_strongest(num_b), 0.9)

@@ -300,3 +300,18 @@ def test_real_photographs_of_one_place_verify_and_others_do_not(photos_root):
     ]
     assert max(across) < 15
     assert max(within) >= 30
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_look_that_rejects_fits_no_model_but_can_show_what_agreed(is_turned):
+    pair = make_features(draw_points(0, 400)), make_features(draw_points(1, 300))
+    a, b = pair[::-1] if is_turned else pair
+    found = verify_pair(a, b, VerificationSettings(max_ratio=1.0))
+    assert found.reason is PairReason.FEW_AMONG_STRONGEST
+    assert (found.matrix, found.model, found.transform) == (None, None, None)
+    assert len(found.inliers) == found.num_inliers > 0
+    assert found.num_tentative > found.num_inliers
+    # An index of the other image would be too high for the smaller one.
+    assert found.inliers.index_a.max() < len(a)
+    assert found.inliers.index_b.max() < len(b)
+    assert np.array_equal(np.sort(found.inliers.index_a), found.inliers.index_a)

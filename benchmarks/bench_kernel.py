@@ -24,16 +24,19 @@ from curation.kernels.portable_search import PortableColumns
 from curation.kernels.processor import available_kernels
 from curation.matchable_features import index_descriptors
 from curation.sift import root_sift
+from curation.sketches import SKETCH_BYTES, sketch_descriptors
+from manifests.features import DESCRIPTOR_BYTES
 
 Search = Callable[[], object]
 CALLS_PER_TURN = 4
 """An image is compared with many, one after the other: its descriptors stay in the caches."""
-OPERATIONS_PER_PAIR = 2 * 128
+SKETCHES = "_sketches"
+"""Behind the name of a kernel, the same search among sketches."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=int, nargs="+", default=[640, 1000, 2000])
+    parser.add_argument("--features", type=int, nargs="+", default=[384, 640, 1000, 2000])
     parser.add_argument("--repetitions", type=int, default=30)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -62,11 +65,15 @@ def _measure(count: int, repetitions: int, peaks: dict[str, float]) -> dict[str,
             times[name].append((time.process_time() - started) / CALLS_PER_TURN)
     seconds = {name: float(np.median(values)) for name, values in times.items()}
     ours = seconds[next(iter(seconds))]
-    return {name: _describe(count, value, ours, peaks.get(name)) for name, value in seconds.items()}
+    return {name: _describe(name, count, value, ours, peaks) for name, value in seconds.items()}
 
 
-def _describe(count: int, seconds: float, ours: float, peak: float | None) -> dict[str, float]:
-    gops = OPERATIONS_PER_PAIR * count**2 / seconds / 1e9
+def _describe(
+    name: str, count: int, seconds: float, ours: float, peaks: dict[str, float]
+) -> dict[str, float]:
+    num_values = SKETCH_BYTES if name.endswith(SKETCHES) else DESCRIPTOR_BYTES
+    peak = peaks.get(name.removesuffix(SKETCHES))
+    gops = 2 * num_values * count**2 / seconds / 1e9
     described = {
         "cpu_ms": round(seconds * 1e3, 4),
         "gops": round(gops, 1),
@@ -85,6 +92,10 @@ def _list_searches(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> dict[str, Sear
         kernel.name: partial(index_descriptors(columns, kernel).find_neighbours, rows)
         for kernel in available_kernels()
     }
+    sketches = [MeasuredDescriptors.of(sketch_descriptors(s, are_short=False)) for s in (a, b)]
+    for kernel in available_kernels():
+        index = index_descriptors(sketches[1], kernel)
+        ours[kernel.name + SKETCHES] = partial(index.find_neighbours, sketches[0])
     ours["portable"] = partial(PortableColumns(columns).find_neighbours, rows)
     first = next(iter(ours))
     return {

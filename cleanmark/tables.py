@@ -32,6 +32,8 @@ def print_manifest(console: Console, manifest: Manifest) -> None:
         console.print(manifest.calibration.describe(), highlight=False, markup=False)
     if manifest.uncertain is not None:
         console.print(manifest.uncertain.describe(), highlight=False, markup=False)
+    if manifest.answers is not None:
+        console.print(manifest.answers.describe(), highlight=False, markup=False)
     if manifest.cross_duplicates is not None:
         console.print(manifest.cross_duplicates.describe(), highlight=False, markup=False)
     if manifest.index_duplicates is not None:

@@ -17,6 +17,12 @@ Descriptors = NDArray[np.uint8]
 Range = tuple[int, int]
 """The first, and the one behind the last."""
 
+_MEASURES_BYTES = 8
+"""Of a descriptor, its squared length and its sum."""
+_CODE_BYTES = 4
+_OBJECTS_BYTES = 4096
+"""Of an image, objects and small arrays."""
+
 
 class SearchableDescriptors:
     """Descriptors to search with and to be searched.
@@ -39,6 +45,13 @@ class SearchableDescriptors:
             columns = index_descriptors(self.measured.take(first, end), self._kernel)
             self._columns[first, end] = columns
         return columns
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of what was derived from the descriptors, about."""
+        num_columns = sum(map(len, self._columns.values()))
+        width: int = self.measured.values.shape[1]
+        return len(self.measured) * _MEASURES_BYTES + num_columns * (width + _CODE_BYTES)
 
 
 class MatchableFeatures:
@@ -67,6 +80,17 @@ class MatchableFeatures:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that this takes beside the features, about; it grows with what is asked for."""
+        total = _OBJECTS_BYTES
+        derived = vars(self)
+        if "_sketches" in derived:
+            total += len(self) * SKETCH_BYTES + self._sketches.searchable.num_bytes
+        if "descriptors" in derived:
+            total += self.descriptors.num_bytes
+        return total
 
     @cached_property
     def descriptors(self) -> SearchableDescriptors:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from curation.linkage import rank_by_linkage
 
 Descriptors = NDArray[np.float32]
 
@@ -29,7 +32,7 @@ class CandidatePair:
 
 @dataclass(frozen=True, eq=False)
 class ProposedPairs:
-    """The pairs of a class, most similar first, as arrays: 12 bytes each.
+    """The pairs of a class, most similar first, as arrays: 12 bytes each, 16 of a class in parts.
 
     A class of 10,000 images proposes up to a million pairs. As objects they would take hundreds of
     megabytes in every worker that verifies a part of them; a part becomes objects when it is
@@ -55,14 +58,27 @@ class ProposedPairs:
             yield CandidatePair(self.image_ids[i], self.image_ids[j], float(value))
 
     def take_part(self, part: int, num_parts: int) -> "ProposedPairs":
-        """Every `num_parts`-th pair from number `part` on; a view."""
-        return self._view(slice(part, None, num_parts))
+        """One of so many parts of about the same size; the pairs of near images are in one.
+
+        Whoever verifies a part then needs few images of a large class.
+        """
+        if num_parts == 1:
+            return self
+        end = (part + 1) * len(self) // num_parts
+        return self._choose(np.sort(self._by_place[part * len(self) // num_parts : end]))
+
+    @cached_property
+    def _by_place(self) -> NDArray[np.int32]:
+        """Numbers of the pairs in the order of their images."""
+        ranks = rank_by_linkage(self.first, self.second, len(self.image_ids))
+        places = np.minimum(ranks[self.first], ranks[self.second])
+        return np.argsort(places, kind="stable").astype(np.int32)
 
     def select(self, number: int) -> "ProposedPairs":
         """A single pair; a view."""
-        return self._view(slice(number, number + 1))
+        return self._choose(slice(number, number + 1))
 
-    def _view(self, own: slice) -> "ProposedPairs":
+    def _choose(self, own: slice | NDArray[np.int32]) -> "ProposedPairs":
         return ProposedPairs(
             self.image_ids, self.first[own], self.second[own], self.similarities[own]
         )

@@ -116,6 +116,28 @@ class UncertainPairs(StrictModel):
         return text
 
 
+class ManualAnswers(StrictModel):
+    """How many pairs of one class people have answered on; the cleaning went by what they said.
+
+    Attributes:
+        num_same: pairs that were answered with `same`.
+        num_different: pairs that were answered with `different`.
+        sha256: of the file of answers.
+    """
+
+    num_same: int
+    num_different: int
+    sha256: str
+
+    def describe(self) -> str:
+        """The counts in words."""
+        num_pairs = self.num_same + self.num_different
+        return (
+            f"The cleaning went by people's answers on {num_pairs:,} pairs: {self.num_same:,} "
+            f"same, {self.num_different:,} different."
+        )
+
+
 class CrossDuplicates(StrictModel):
     """Photographs of the clean split that stand in two classes.
 
@@ -181,6 +203,7 @@ class Manifest(StrictModel):
             set, by ascending landmark id; `images` of each is their number.
         calibration: of the threshold on inliers; None if it was left out.
         uncertain: pairs near that threshold; None if they were not listed.
+        answers: of people on such pairs; None if no file of answers was given.
         cross_duplicates: photographs in two classes; None if they were not looked for.
         index_duplicates: photographs that the index split holds too; None if not looked for.
         ties: queries for which several classes had the most confirmed images.
@@ -202,6 +225,7 @@ class Manifest(StrictModel):
     reduced_classes: tuple[RemovedClass, ...] = ()
     calibration: CalibrationResult | None
     uncertain: UncertainPairs | None = None
+    answers: ManualAnswers | None = None
     cross_duplicates: CrossDuplicates | None = None
     index_duplicates: IndexDuplicates | None = None
     ties: tuple[str, ...]

@@ -16,6 +16,7 @@ from manifests.feature_store import FeatureStore
 from manifests.id_arrays import pack_ids
 from manifests.parquet_io import read_table
 from manifests.rows import PairVerdict
+from pipelines.manual_verdicts import ManualVerdicts
 from pipelines.run_tables import UsableImages
 
 Numbers = NDArray[np.int64]
@@ -36,6 +37,8 @@ class ClassMatches:
         classes: the classes wanted.
         choose: which rows to keep, bool each. Parts are read one by one, and what is not kept is
             forgotten before the next.
+        manual: what people say of pairs of these classes, in the place of the verdicts. If they
+            say anything, `image_id_a`, `image_id_b` and `num_inliers` must be read too.
     """
 
     def __init__(
@@ -44,11 +47,12 @@ class ClassMatches:
         columns: Sequence[str],
         classes: Sequence[int],
         choose: Callable[[pa.Table], pa.ChunkedArray],
+        manual: ManualVerdicts,
     ) -> None:
         wanted = pa.array(classes, pa.int64())
         found = [read_table([], MATCHES, columns)]
         for part in parts:
-            rows = read_table(part, MATCHES, columns)
+            rows = manual.overrule(read_table(part, MATCHES, columns))
             is_wanted = pc.is_in(rows["landmark_id"], wanted)
             found.append(rows.filter(pc.and_(is_wanted, choose(rows))))
         table = pa.concat_tables(found)
@@ -71,7 +75,8 @@ class JudgedClass:
         landmark_id: the class.
         images: of the run.
         rows: those of the class among them.
-        is_described: whether each image has local features, bool (n,).
+        is_described: whether each image has local features, or the word of a person that it shows
+            what another shows, bool (n,).
         accepted: rows of the table `matches`, none of them rejected.
     """
 
@@ -83,11 +88,17 @@ class JudgedClass:
 
     @classmethod
     def open(
-        cls, landmark_id: int, images: UsableImages, features: FeatureStore, accepted: pa.Table
+        cls,
+        landmark_id: int,
+        images: UsableImages,
+        features: FeatureStore,
+        accepted: pa.Table,
+        manual: ManualVerdicts,
     ) -> "JudgedClass":
         """Look up the images of a class."""
         rows = images.rows_of_class(landmark_id)
-        is_described = features.count_features(images.image_ids[rows]) > 0
+        ids = images.image_ids[rows]
+        is_described = (features.count_features(ids) > 0) | manual.vouches_for(ids)
         return cls(landmark_id, images, rows, is_described, accepted)
 
     @cached_property

@@ -1,6 +1,5 @@
 """Puts the candidate pairs of one class to the verifier: all, or those that can matter."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.failure_budget import FailureBudget
+from curation.linkage import group_by_query
 from curation.neighbours import ProposedPairs
 from curation.pair_answer import Verification
 from curation.prepared_images import PreparedImages
@@ -52,21 +52,20 @@ def judge_by_features(
     Of the features, which stay mapped, it holds what `PreparedImages` has room for, also from call
     to call, or copies of one batch of candidates on a GPU.
     """
-    rows_of_query: defaultdict[str, list[int]] = defaultdict(list)
-    for row, query in enumerate(list_ids(ids_a)):
-        rows_of_query[query].append(row)
-    others = list_ids(ids_b)
-    images = _open_images(features)
+    unique, positions = np.unique(np.concatenate([ids_a, ids_b]), return_inverse=True)
+    first, second = positions.astype(np.int32).reshape(2, -1)
+    ids, images = list_ids(unique), _open_images(features)
     found: dict[int, Evidence] = {}
-    for query, rows in rows_of_query.items():
+    for query, rows, others, is_first in group_by_query(first, second, len(ids)):
         if settings.device == "cpu":
-            prepared = (images[others[row]] for row in rows)
-            answers = verify_prepared_to_many(images[query], prepared, settings)
+            prepared = (images[ids[other]] for other in others)
+            answers = verify_prepared_to_many(images[ids[query]], prepared, settings)
         else:
-            candidates = (features.load(others[row]) for row in rows)
-            answers = verify_many(features.load(query), candidates, settings)
-        # An answer holds what is behind it; its evidence is a few numbers.
-        found.update(zip(rows, map(evidence, answers), strict=True))
+            candidates = (features.load(ids[other]) for other in others)
+            answers = verify_many(features.load(ids[query]), candidates, settings)
+        for row, answer, in_order in zip(rows.tolist(), answers, is_first, strict=True):
+            # An answer holds what is behind it; its evidence is a few numbers.
+            found[row] = evidence(answer if in_order else answer.turn_round())
     return tabulate([found[row] for row in range(len(ids_a))])
 
 

@@ -8,8 +8,8 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from curation.sift import SiftSettings
-from curation.train_split import CleanSettings
 from manifests.lineage import digest_json
+from manifests.manual_answers import read_manual_answers
 from manifests.strict_model import StrictModel
 from manifests.yaml_settings import (
     ConfigError,
@@ -22,6 +22,7 @@ from pipelines.engines.buckets import BUCKET_SCHEME, mounted
 from pipelines.planning.prices import PriceSettings
 from pipelines.planning.settings import PlanSettings
 from pipelines.settings import (
+    CleanStageSettings,
     DescribeSettings,
     DuplicateStageSettings,
     EmbedSettings,
@@ -45,6 +46,7 @@ _PATH_KEYS = (
     ("evaluation_sets", "*", "ground_truth"),
     ("duplicates", "index", "root"),
     ("embed", "network", "checkpoint"),
+    ("clean", "answers"),
     ("overlap", "class_aliases"),
     ("truth", "images"),
     ("truth", "overlap"),
@@ -61,7 +63,7 @@ class RunConfig(StrictModel):
     describe: DescribeSettings = DescribeSettings()
     embed: EmbedSettings = EmbedSettings()
     verify: VerifySettings = VerifySettings()
-    clean: CleanSettings = CleanSettings()
+    clean: CleanStageSettings = CleanStageSettings()
     duplicates: DuplicateStageSettings = DuplicateStageSettings()
     overlap: OverlapStageSettings = OverlapStageSettings()
     emit: EmitSettings = EmitSettings()
@@ -132,6 +134,7 @@ class RunConfig(StrictModel):
         del content["source"]["fetch"]
         (content["embed"]["network"] or {}).pop("device", None)
         del content["verify"]["device"]
+        content["clean"].pop("answers", None)
         return digest_json(content)
 
 
@@ -194,7 +197,8 @@ def load_evaluation_set(path: Path, root: Path | None = None) -> EvaluationSetSe
 def check_paths(config: RunConfig) -> None:
     """Look whether the files and folders that a job reads are there, before it starts.
 
-    A network is loaded, so that one that cannot be used is refused now and not after days.
+    A network is loaded and answers are read, so that what cannot be used is refused now and not
+    after days.
 
     Raises:
         InputError: naming the key and the path.
@@ -209,6 +213,8 @@ def check_paths(config: RunConfig) -> None:
             )
     if (network := config.embed.used_network) is not None:
         _check_network(network)
+    if config.clean.answers is not None:
+        read_manual_answers(config.clean.answers)
 
 
 def _check_network(settings: NetworkEmbedSettings) -> None:

@@ -14,6 +14,7 @@ from curation.overlap import OverlapSettings
 from curation.removal_policies import RemovalSettings
 from curation.schedule import ScheduleSettings
 from curation.sift import SiftSettings
+from curation.train_split import CleanSettings
 from curation.verification_settings import VerificationSettings
 from curation.vlad import VladSettings
 from manifests.strict_model import StrictModel
@@ -188,6 +189,24 @@ class VerifySettings(VerificationSettings):
         """The settings that decide what the verifier says of a single pair."""
         fields = set(VerificationSettings.model_fields)
         return self.model_dump(mode="json", include=fields)
+
+
+class CleanStageSettings(CleanSettings):
+    """What an image must show to stay, and what people say of pairs.
+
+    Raising `min_inliers` or `min_verified_neighbours` never keeps more images with the policies
+    `degree` and `kcore`. It can with `component`: a higher `min_inliers` may cut the largest
+    component down to the size of the next, and equally large components are all kept.
+    """
+
+    answers: Path | None = None
+    """A CSV file of pairs (image_id_a, image_id_b) with an `answer` each, `same` or `different`,
+    that stands in for the verifier's verdict: a copy of `manifests/decisive_pairs.csv`, filled in.
+    See docs/decisions.md."""
+
+    def dump_decisive(self) -> dict[str, Any]:
+        """The settings that decide about all classes, whatever was answered."""
+        return self.model_dump(mode="json", exclude={"answers"})
 
 
 class IndexSettings(StrictModel):

@@ -1,7 +1,8 @@
-"""The uncertain pairs of a run: counts for the manifest, and the list for people."""
+"""The uncertain pairs of a run: counts for the manifest, the list for people, their answers."""
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pyarrow as pa
 
 from manifests.arrow_schemas import UNCERTAIN_PAIRS
 from manifests.atomic import write_text
-from manifests.manifest_json import UncertainPairs
+from manifests.lineage import digest_file
+from manifests.manifest_json import ManualAnswers, UncertainPairs
+from manifests.manual_answers import ANSWER_COLUMN, ManualAnswer, read_manual_answers
 from manifests.parquet_io import read_table
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
@@ -23,7 +26,7 @@ from pipelines.stages.uncertain import (
 
 _HEADER = (
     "landmark_id", "landmark_name", "image_id_a", "image_id_b", "num_inliers", "verdict",
-    "opposite_verdict_would",
+    "opposite_verdict_would", ANSWER_COLUMN,
 )  # fmt: skip
 
 _Row = dict[str, Any]
@@ -53,6 +56,20 @@ def count_uncertain_pairs(step: ListUncertain) -> UncertainPairs | None:
     )
 
 
+def count_answers(path: Path) -> ManualAnswers:
+    """How many pairs a file of answers has answers on.
+
+    Raises:
+        ManualAnswerError: the file cannot be used.
+    """
+    counts = Counter(pair.answer for pair in read_manual_answers(path))
+    return ManualAnswers(
+        num_same=counts[ManualAnswer.SAME],
+        num_different=counts[ManualAnswer.DIFFERENT],
+        sha256=digest_file(path),
+    )
+
+
 def list_decisive_pairs(run_dir: Path, threshold: int) -> list[_Row]:
     """Rows of the table `uncertain_pairs` that decide an image's fate, the most uncertain first.
 
@@ -71,7 +88,7 @@ def list_decisive_pairs(run_dir: Path, threshold: int) -> list[_Row]:
 def write_decisive_pairs(
     path: Path, run_dir: Path, threshold: int, landmark_names: Mapping[int, str]
 ) -> None:
-    """Write the list of decisive pairs for people, as CSV."""
+    """Write the list of decisive pairs for people, as CSV; the answers are for them to fill in."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -80,6 +97,7 @@ def write_decisive_pairs(
             **row,
             "landmark_name": landmark_names.get(row["landmark_id"], ""),
             "opposite_verdict_would": describe_stake(row),
+            ANSWER_COLUMN: "",
         }
         writer.writerow(cells[name] for name in _HEADER)
     write_text(path, stream.getvalue())

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from curation.match_graph import ScoreColumns
-from curation.train_split import ClassImage, CleanSettings, ImageVerdict, split_class
+from curation.train_split import ClassImage, ImageVerdict, split_class
 from manifests.arrow_schemas import VERDICTS
 from manifests.parquet_io import write_rows
+from pipelines.answer_check import AnswersOfClass, read_checked_answers
 from pipelines.class_matches import ClassMatches, JudgedClass, is_accepted
 from pipelines.in_flight import InFlight
+from pipelines.manual_verdicts import ManualVerdicts
 from pipelines.markers import output_digests
 from pipelines.run_tables import (
     count_class_sizes,
@@ -20,8 +22,9 @@ from pipelines.run_tables import (
     open_features,
     open_images,
 )
+from pipelines.settings import CleanStageSettings
 from pipelines.stages.verify import Verify, blocks_of
-from pipelines.units import Counts, Unit, make_unit
+from pipelines.units import Counts, JsonValue, Unit, make_unit
 
 _COLUMNS = ("landmark_id", "image_id_a", "image_id_b", "num_inliers", "verdict")
 _LONE_CLASSES_PER_UNIT = 20_000
@@ -32,7 +35,7 @@ class Clean:
     """Judge whole classes; one unit per unit of the verify stage, and some for lone images."""
 
     run_dir: Path
-    settings: CleanSettings
+    settings: CleanStageSettings
     verify: Verify
     timeout_seconds: float
 
@@ -41,7 +44,11 @@ class Clean:
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
-        """A class is judged where its first block was verified, with the parts of its others."""
+        """A class is judged where its first block was verified, with the parts of its others.
+
+        Raises:
+            ManualAnswerError: answers of people that do not fit the run.
+        """
         digests = output_digests(self.run_dir, Verify.name)
         tables = digest_tables(self.run_dir, ("images", "features"))
         parts_of_class: defaultdict[int, set[str]] = defaultdict(set)
@@ -52,8 +59,9 @@ class Clean:
                 parts_of_class[block.landmark_id].add(part)
                 if block.part == 0:
                     homes[part].append(block.landmark_id)
+        answers = self._read_answers(parts_of_class)
         units = [
-            self._plan_unit(Path(part).stem, classes, parts_of_class, digests, tables)
+            self._plan_unit(Path(part).stem, classes, parts_of_class, digests, tables, answers)
             for part, classes in homes.items()
         ]
         return units + self._plan_lone_classes(parts_of_class.keys(), tables)
@@ -65,14 +73,25 @@ class Clean:
         images = open_images(self.run_dir, digest_of(self.run_dir, unit, "images"))
         features = open_features(self.run_dir, digest_of(self.run_dir, unit, "features"))
         paths = [self.run_dir / part for part in parts]
-        matches = ClassMatches(paths, _COLUMNS, classes, is_accepted)
+        manual = self.open_answers(unit)
+        matches = ClassMatches(paths, _COLUMNS, classes, is_accepted, manual)
         rows: list[dict[str, Any]] = []
         for landmark_id in classes:
             accepted = matches.of_class(landmark_id)
-            judged = JudgedClass.open(landmark_id, images, features, accepted)
+            judged = JudgedClass.open(landmark_id, images, features, accepted, manual)
             rows += map(vars, self._judge(judged))
         write_rows(self.run_dir / unit.outputs[0], VERDICTS, rows)
         return {"images": len(rows), "kept": sum(row["kept"] for row in rows)}
+
+    def open_answers(self, unit: Unit) -> ManualVerdicts:
+        """What people say of pairs of a unit's classes."""
+        answers: Sequence[Sequence[str]] = unit.spec.get("answers", ())  # type: ignore[assignment]
+        return ManualVerdicts(answers, self.settings.min_inliers)
+
+    def _read_answers(self, parts_of_class: Mapping[int, Iterable[str]]) -> AnswersOfClass:
+        if self.settings.answers is None:
+            return {}
+        return read_checked_answers(self.settings.answers, self.run_dir, parts_of_class)
 
     def _judge(self, judged: JudgedClass) -> list[ImageVerdict]:
         described = zip(judged.ids, judged.is_described.tolist(), strict=True)
@@ -90,7 +109,7 @@ class Clean:
         chunks = range(0, len(lone), _LONE_CLASSES_PER_UNIT)
         return [
             self._plan_unit(
-                f"lone-{i:05d}", lone[start : start + _LONE_CLASSES_PER_UNIT], {}, {}, tables
+                f"lone-{i:05d}", lone[start : start + _LONE_CLASSES_PER_UNIT], {}, {}, tables, {}
             )
             for i, start in enumerate(chunks)
         ]
@@ -102,13 +121,19 @@ class Clean:
         parts_of_class: Mapping[int, Iterable[str]],
         digests: Mapping[str, str],
         tables: Mapping[str, str],
+        answers: AnswersOfClass,
     ) -> Unit:
         parts = sorted({part for c in classes for part in parts_of_class.get(c, ())})
+        spec: dict[str, JsonValue] = {"classes": list(classes), "matches": parts, "tables": tables}
+        # Units without answers keep the fingerprint that they had before anybody answered.
+        said = [pair for landmark_id in classes for pair in answers.get(landmark_id, ())]
+        if said:
+            spec["answers"] = sorted([*pair.image_ids, pair.answer.value] for pair in said)
         return make_unit(
             self,
             unit_id,
-            spec={"classes": list(classes), "matches": parts, "tables": tables},
+            spec=spec,
             outputs=[f"verdicts/{unit_id}.parquet"],
             inputs={part: digests[part] for part in parts} | dict(tables),
-            settings=self.settings.model_dump(mode="json"),
+            settings=self.settings.dump_decisive(),
         )

@@ -17,6 +17,7 @@ from manifests.lineage import CODE_VERSION, digest_file, digest_json
 from manifests.manifest_json import (
     Manifest,
     ManifestCounts,
+    ManualAnswers,
     RemovedClass,
     SplitCounts,
     write_manifest,
@@ -50,11 +51,12 @@ from pipelines.stages.ingest import Join
 from pipelines.stages.overlap import Overlap
 from pipelines.stages.uncertain import ListUncertain
 from pipelines.uncertain_list import (
+    count_answers,
     count_uncertain_pairs,
     has_uncertain_pairs,
     write_decisive_pairs,
 )
-from pipelines.units import Counts, Unit, make_unit
+from pipelines.units import Counts, JsonValue, Unit, make_unit
 from pipelines.verdict_columns import VerdictColumns, read_verdicts
 
 FOLDER = "manifests"
@@ -79,7 +81,7 @@ class Emit:
     """Where to write; the run's own folder unless another is given."""
 
     name: ClassVar[str] = "emit"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:
@@ -93,7 +95,7 @@ class Emit:
         unit = make_unit(
             self,
             "manifests",
-            spec={"parts": names},
+            spec={"parts": names} | self._count_answers(),
             outputs=[*outputs, f"{FOLDER}/manifest.json"],
             inputs=self._parents(),
             settings={
@@ -126,6 +128,11 @@ class Emit:
             "removed_classes": len(plan.removals),
             "pending": len(plan.pending),
         }
+
+    def _count_answers(self) -> dict[str, JsonValue]:
+        """What the unit is told of people's answers: the file need not be where it runs."""
+        path = self.uncertain.clean.settings.answers
+        return {} if path is None else {"answers": count_answers(path).model_dump()}
 
     def _path(self, name: str) -> Path:
         return (self.manifests_dir or self.run_dir / FOLDER) / name
@@ -180,6 +187,7 @@ class Emit:
         files = [output.removeprefix(f"{FOLDER}/") for output in unit.outputs[:-1]]
         removals = self._describe_removals(plan, names, fates)
         of_classes = self.settings.removes == "classes"
+        answers = unit.spec.get("answers")
         return Manifest(
             counts=totals.count(DEOVERLAPPED),
             gldv2_clean=totals.count(CLEAN),
@@ -194,6 +202,7 @@ class Emit:
             reduced_classes=() if of_classes else removals,
             calibration=read_calibration(self.run_dir, self.verify),
             uncertain=count_uncertain_pairs(self.uncertain),
+            answers=answers and ManualAnswers.model_validate(answers),
             cross_duplicates=count_cross_duplicates(
                 self.run_dir, totals.count_removed(ImageReason.CROSS_CLASS_DUPLICATE)
             ),

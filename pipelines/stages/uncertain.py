@@ -1,6 +1,7 @@
 """Stage 5, third step: pairs near the threshold on inliers, and what hinges on each.
 
-Units follow those of the cleaning, so that every class is there as a whole.
+Pairs that somebody has answered on are uncertain no more. Units follow those of the cleaning, so
+that every class is there as a whole.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ class ListUncertain:
                 spec={**unit.spec, "band": band},
                 outputs=[f"uncertain_pairs/{unit.unit_id}.parquet"],
                 inputs=_tables_of(unit) | {part: matches[part] for part in _parts_of(unit)},
-                settings=self.clean.settings.model_dump(mode="json"),
+                settings=self.clean.settings.dump_decisive(),
             )
             for unit in self.clean.plan()
             if _parts_of(unit)
@@ -74,20 +75,25 @@ class ListUncertain:
         classes: Sequence[int] = unit.spec["classes"]  # type: ignore[assignment]
         images = open_images(self.run_dir, digest_of(self.run_dir, unit, "images"))
         features = open_features(self.run_dir, digest_of(self.run_dir, unit, "features"))
+        manual = self.clean.open_answers(unit)
+
+        def is_uncertain(rows: pa.Table) -> pa.ChunkedArray:
+            is_in_band = band.choose(rows["num_inliers"], rows["reason"])
+            return pc.and_not(is_in_band, manual.find_answered(rows))
 
         def choose(rows: pa.Table) -> pa.ChunkedArray:
-            return pc.or_(is_accepted(rows), band.choose(rows["num_inliers"], rows["reason"]))
+            return pc.or_(is_accepted(rows), is_uncertain(rows))
 
         paths = [self.run_dir / part for part in _parts_of(unit)]
-        matches = ClassMatches(paths, _COLUMNS, classes, choose)
+        matches = ClassMatches(paths, _COLUMNS, classes, choose, manual)
         in_flight.expect(len(classes))
         found = [UNCERTAIN_PAIRS.schema.empty_table()]
         for landmark_id in classes:
             rows = matches.of_class(landmark_id)
-            uncertain = rows.filter(band.choose(rows["num_inliers"], rows["reason"]))
+            uncertain = rows.filter(is_uncertain(rows))
             if len(uncertain):
                 accepted = rows.filter(is_accepted(rows))
-                judged = JudgedClass.open(landmark_id, images, features, accepted)
+                judged = JudgedClass.open(landmark_id, images, features, accepted, manual)
                 found.append(self._find_stakes(judged, uncertain))
             in_flight.advance()
         table = sort_by_interest(pa.concat_tables(found), self._threshold)

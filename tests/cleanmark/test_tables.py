@@ -13,7 +13,13 @@ from cleanmark.tables import (
     print_status,
     where_to_look,
 )
-from manifests.manifest_json import Manifest, ManifestCounts, RemovedClass, SplitCounts
+from manifests.manifest_json import (
+    Manifest,
+    ManifestCounts,
+    ManualAnswers,
+    RemovedClass,
+    SplitCounts,
+)
 from manifests.rows import ImageReason, ImageStatus, RemovalReason
 from pipelines.markers import Tally
 from pipelines.units import Report, UnitStatus
@@ -63,6 +69,13 @@ def test_the_sizes_of_the_splits_are_shown():
     assert ["ingested", "12,345"] in rows
     assert ["gldv2_clean", "1,200", "30", "1,000", "200"] in rows
     assert ["rgldv2_clean", "1,200", "30", "1,000", "200"] in rows
+
+
+def test_answers_of_people_are_counted_in_one_line():
+    answers = ManualAnswers(num_same=2, num_different=1, sha256="")
+    text = _print(print_manifest, _manifest(answers=answers))
+    assert f"\n{answers.describe()}\n" in text
+    assert "answers" not in _print(print_manifest, _manifest())
 
 
 @pytest.mark.parametrize("name", ["Saint [old] Mill", "Mill [/b]", None])

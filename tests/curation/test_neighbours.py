@@ -174,13 +174,26 @@ def test_a_search_sets_aside_no_more_than_it_may(num_images, max_bytes):
 
 
 @given(st.integers(1, 9))
-def test_parts_are_interleaved_and_hold_every_pair_once(num_parts):
+def test_parts_hold_every_pair_once_most_similar_first(num_parts):
     pairs = propose_pairs(make_ids(12), make_library(2, 12, 3), 4)
     whole = list(pairs)
-    for part in range(num_parts):
-        own = pairs.take_part(part, num_parts)
-        assert list(own) == whole[part::num_parts]
-        assert len(own) == len(whole[part::num_parts])
+    parts = [list(pairs.take_part(part, num_parts)) for part in range(num_parts)]
+    assert sorted((pair for part in parts for pair in part), key=whole.index) == whole
+    for part in parts:
+        assert part == sorted(part, key=whole.index)
+        assert abs(len(part) - len(whole) / num_parts) < 1
+
+
+def test_a_part_needs_few_images():
+    """Of places of ten images each, no matter in which order their ids are."""
+    rng = np.random.default_rng(0)
+    places = rng.permutation(np.repeat(np.arange(20), 10))
+    library = rng.normal(size=(20, 32))[places] + 0.1 * rng.normal(size=(200, 32))
+    library /= np.linalg.norm(library, axis=1, keepdims=True)
+    pairs = propose_pairs(make_ids(200), library.astype(np.float32), 9)
+    for part in range(10):
+        own = pairs.take_part(part, 10)
+        assert len(np.unique([own.first, own.second])) <= 30
 
 
 @given(

@@ -1,5 +1,6 @@
 from planted_features import draw_points, make_descriptors, make_features
 
+from curation.matchable_features import MatchableFeatures
 from curation.prepared_images import PreparedImages
 
 
@@ -26,14 +27,34 @@ def test_an_image_is_prepared_once():
 
 
 def test_those_asked_for_longest_ago_make_room():
-    images, loaded = open_images(2 * 10 * 232)
+    images, loaded = open_images(2 * images_bytes())
     for image_id in ("1", "2", "1", "3", "1", "2"):
         assert (images[image_id].features.geometry == describe(image_id).geometry).all()
         assert len(images) <= 2
     assert loaded == ["1", "2", "3", "2"]
 
 
+def images_bytes():
+    return MatchableFeatures(describe("1")).num_bytes
+
+
+def test_what_is_derived_from_images_later_on_counts_as_well():
+    images, _ = open_images(4 * images_bytes())
+    sizes = []
+    for number in range(40):
+        prepared = images[str(number)]
+        # Whole descriptors and sketches: more than twice what an image takes at first.
+        prepared.get_sketches(10)
+        for sides in (prepared.descriptors, prepared.get_sketches(10)):
+            for end in range(2, 11):
+                sides.index_between(0, end)
+        sizes.append(sum(images[str(n)].num_bytes for n in range(number, number - len(images), -1)))
+    assert prepared.num_bytes > 2 * images_bytes()
+    assert max(sizes[8:]) <= 4 * images_bytes()
+
+
 def test_an_image_larger_than_the_budget_is_prepared_all_the_same():
     images, _ = open_images(1)
-    assert len(images["1"]) == 10
-    assert len(images) == 1
+    for image_id in "12":
+        assert len(images[image_id]) == 10
+        assert len(images) == 1

@@ -7,6 +7,7 @@ from manifests.manifest_json import (
     CalibrationResult,
     Manifest,
     ManifestCounts,
+    ManualAnswers,
     RemovedClass,
     SplitCounts,
     read_manifest,
@@ -125,3 +126,19 @@ def test_a_calibration_says_what_it_found(changes, ending):
     assert text.startswith("Of 4,000 control pairs")
     assert "at most 0.092 %" in text
     assert text.endswith(ending)
+
+
+def test_answers_are_counted_in_words():
+    text = ManualAnswers(num_same=1200, num_different=34, sha256="3" * 64).describe()
+    assert text == (
+        "The cleaning went by people's answers on 1,234 pairs: 1,200 same, 34 different."
+    )
+
+
+def test_a_manifest_from_before_there_were_answers_can_be_read(path):
+    answers = ManualAnswers(num_same=1, num_different=0, sha256="3" * 64)
+    write_manifest(path, make_manifest(answers=answers))
+    content = json.loads(path.read_text())
+    assert content.pop("answers") == answers.model_dump()
+    path.write_text(json.dumps(content))
+    assert read_manifest(path) == make_manifest()

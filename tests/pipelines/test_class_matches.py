@@ -3,13 +3,16 @@ import pytest
 from stage_runs import Run
 
 from manifests.arrow_schemas import MATCHES
+from manifests.feature_store import FeatureStore
 from manifests.parquet_io import write_rows
 from manifests.rows import PairVerdict
 from pipelines.class_matches import ClassMatches, JudgedClass, is_accepted
+from pipelines.manual_verdicts import ManualVerdicts
 from pipelines.run_folder import table_parts
 from pipelines.run_tables import open_features, open_images
 
 COLUMNS = ("landmark_id", "image_id_a", "image_id_b", "num_inliers", "verdict")
+NO_ANSWERS = ManualVerdicts()
 
 
 def _match(landmark_id, a, b, num_inliers=40, verdict=PairVerdict.VERIFIED):
@@ -43,28 +46,28 @@ def parts(tmp_path):
 
 
 def test_a_class_has_its_rows_of_all_parts_in_order(parts):
-    matches = ClassMatches(parts, COLUMNS, [7, 9], is_accepted)
+    matches = ClassMatches(parts, COLUMNS, [7, 9], is_accepted, NO_ANSWERS)
     assert matches.of_class(7)["image_id_b"].to_pylist() == ["b", "c"]
 
 
 def test_classes_that_were_not_asked_for_are_not_there(parts):
-    matches = ClassMatches(parts, COLUMNS, [7, 9], is_accepted)
+    matches = ClassMatches(parts, COLUMNS, [7, 9], is_accepted, NO_ANSWERS)
     assert len(matches.of_class(8)) == len(matches.of_class(9)) == 0
     assert matches.of_class(9).column_names == list(COLUMNS)
 
 
 def test_without_parts_every_class_is_empty():
-    assert len(ClassMatches([], COLUMNS, [7], is_accepted).of_class(7)) == 0
+    assert len(ClassMatches([], COLUMNS, [7], is_accepted, NO_ANSWERS).of_class(7)) == 0
 
 
-def _judge(run, landmark_id, accepted):
+def _judge(run, landmark_id, accepted, manual=NO_ANSWERS):
     images, features = open_images(run.run_dir), open_features(run.run_dir)
-    return JudgedClass.open(landmark_id, images, features, accepted)
+    return JudgedClass.open(landmark_id, images, features, accepted, manual)
 
 
 def test_a_class_of_a_run_has_its_images_pairs_and_copies(tiny_run: Run):
     parts = table_parts(tiny_run.run_dir, "verify")
-    accepted = ClassMatches(parts, COLUMNS, [102], is_accepted).of_class(102)
+    accepted = ClassMatches(parts, COLUMNS, [102], is_accepted, NO_ANSWERS).of_class(102)
     judged = _judge(tiny_run, 102, accepted)
     ids = [row["image_id"] for row in tiny_run.rows("images") if row["landmark_id"] == 102]
     assert judged.ids == sorted(ids)
@@ -85,3 +88,29 @@ def test_a_match_of_an_image_outside_the_class_is_refused(tiny_run: Run):
         judged.locate(pa.chunked_array([["0000", judged.ids[0]]]))
     with pytest.raises(ValueError, match="verify again"):
         _judge(tiny_run, 999, MATCHES.schema.empty_table()).locate(pa.chunked_array([["0000"]]))
+
+
+def _pair_of_copies(run):
+    (row,) = [row for row in run.rows("matches") if row["verdict"] == PairVerdict.DUPLICATE]
+    return row["image_id_a"], row["image_id_b"]
+
+
+@pytest.mark.parametrize(("answer", "are_copies"), [("same", True), ("different", False)])
+def test_people_can_tell_copies_apart_but_make_none(tiny_run: Run, answer, are_copies):
+    pair = _pair_of_copies(tiny_run)
+    manual = ManualVerdicts([(*pair, answer)], 30)
+    parts = table_parts(tiny_run.run_dir, "verify")
+    accepted = ClassMatches(parts, COLUMNS, [102], is_accepted, manual).of_class(102)
+    judged = _judge(tiny_run, 102, accepted, manual)
+    assert [set(group) for group in judged.duplicates.groups] == [set(pair)] * are_copies
+    plain = ClassMatches(parts, COLUMNS, [102], is_accepted, NO_ANSWERS).of_class(102)
+    assert accepted.num_rows == plain.num_rows - (not are_copies)
+
+
+def test_an_answer_stands_in_for_features_that_are_not_there(tiny_run: Run):
+    images = open_images(tiny_run.run_dir)
+    ids = images.list_ids(images.rows_of_class(103))
+    manual = ManualVerdicts([(ids[0], ids[2], "same"), (ids[1], ids[3], "different")], 30)
+    no_pairs = MATCHES.schema.empty_table()
+    judged = JudgedClass.open(103, images, FeatureStore([]), no_pairs, manual)
+    assert judged.is_described.tolist() == [True, False, True, False]

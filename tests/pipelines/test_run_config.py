@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from config_files import FULL, PATHS, complain, load_job, read_value, with_value, write_config
 
+from manifests.input_error import InputError
 from manifests.yaml_settings import ConfigError
 from pipelines.run_config import check_paths, load_config
 
@@ -276,7 +277,7 @@ def test_a_root_that_is_not_given_cannot_be_filled_in(tmp_path, content, key):
 
 
 def _make_paths(folder):
-    # Folders stand for everything; a network would be loaded.
+    # Folders stand for everything; a network would be loaded, and answers are read.
     content = with_value(FULL, "embed.method", "vlad")
     for key in PATHS:
         path = folder / key
@@ -286,7 +287,7 @@ def _make_paths(folder):
 
 
 def test_paths_that_are_there_pass(tmp_path):
-    check_paths(load_job(tmp_path, _make_paths(tmp_path)))
+    check_paths(load_job(tmp_path, _make_paths(tmp_path), "clean.answers=null"))
     check_paths(load_job(tmp_path, {"source": {"root": "."}}))
 
 
@@ -300,10 +301,18 @@ def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path, key):
     assert str(caught.value).startswith(expected)
 
 
+def test_answers_that_cannot_be_read_are_refused_before_the_job_starts(tmp_path):
+    (tmp_path / "answers.csv").write_text("image_id_a,image_id_b,answer\na,b,perhaps\n")
+    content = {"source": {"root": "."}, "clean": {"answers": "answers.csv"}}
+    with pytest.raises(InputError, match=r"answers\.csv: row 2: the answer 'perhaps'"):
+        check_paths(load_job(tmp_path, content))
+
+
 def test_a_root_that_is_to_be_fetched_need_not_be_there(tmp_path):
     content = with_value(_make_paths(tmp_path), "source.root", str(tmp_path / "to come"))
     with pytest.raises(ConfigError, match=r"source\.root: .* does not exist"):
         check_paths(load_job(tmp_path, content))
+    content = with_value(content, "clean.answers", None)
     fetched = "source.fetch.shards=17"
     check_paths(load_job(tmp_path, content, fetched))
     inside = tmp_path / "to come" / "metadata" / "train_clean.csv"

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from curation.correspondences import Correspondences
-from curation.kernels.affine_search import search_affine, search_consistent
+from curation.kernels.affine_search import search_affine
+from curation.kernels.consistency import search_consistent
 from manifests.features import LocalFeatures
 from manifests.strict_model import StrictModel
 

@@ -19,9 +19,9 @@ Steps = NDArray[np.int32]
 """Changes of frames, int32 (2, n): of log2 diameter and of angle, in stored steps."""
 
 _XY_STEPS_PER_PX = 32.0
-_SIZE_STEPS_PER_OCTAVE = 2048.0
-_ANGLE_STEPS_PER_TURN = 65536
-_RADIANS_PER_ANGLE_STEP = 2.0 * math.pi / 65536.0
+SIZE_STEPS_PER_OCTAVE = 2048.0
+ANGLE_STEPS_PER_TURN = 65536
+RADIANS_PER_ANGLE_STEP = 2.0 * math.pi / 65536.0
 _MIN_POINTS = 3
 """An affine map has six unknowns, two per point."""
 _FLAT = 1e-4
@@ -58,7 +58,7 @@ def compare_frames(codes_a: Codes, codes_b: Codes, index_a: Index, index_b: Inde
 @compile_on_first_call
 def choose_hypotheses(steps: Steps, max_scale: float, most: int) -> NDArray[np.int64]:
     """At most `most` correspondences, evenly spaced over those that change the scale little."""
-    most_steps = math.log2(max_scale) * _SIZE_STEPS_PER_OCTAVE
+    most_steps = math.log2(max_scale) * SIZE_STEPS_PER_OCTAVE
     usable = np.flatnonzero(np.abs(steps[0]) <= most_steps)
     places = np.arange(min(len(usable), most))
     return usable[places * len(usable) // max(len(places), 1)]
@@ -70,14 +70,30 @@ def propose_similarities(points: Frames, steps: Steps, chosen: NDArray[np.int64]
     maps = np.empty((len(chosen), 6), np.float64)
     for k in range(len(chosen)):
         i = chosen[k]
-        scale = 2.0 ** (steps[0, i] / _SIZE_STEPS_PER_OCTAVE)
-        turn = steps[1, i] * _RADIANS_PER_ANGLE_STEP
+        scale = 2.0 ** (steps[0, i] / SIZE_STEPS_PER_OCTAVE)
+        turn = steps[1, i] * RADIANS_PER_ANGLE_STEP
         cos, sin = scale * math.cos(turn), scale * math.sin(turn)
         maps[k, 0], maps[k, 1] = cos, -sin
         maps[k, 3], maps[k, 4] = sin, cos
         maps[k, 2] = points[2, i] - (cos * points[0, i] - sin * points[1, i])
         maps[k, 5] = points[3, i] - (sin * points[0, i] + cos * points[1, i])
     return maps
+
+
+@compile_on_first_call
+def list_hypotheses(
+    codes_a: Codes,
+    codes_b: Codes,
+    index_a: Index,
+    index_b: Index,
+    max_hypotheses: int,
+    max_scale: float,
+) -> tuple[Frames, Steps, NDArray[np.int64], Map]:
+    """Points and steps of correspondences, those that propose a similarity, and what they do."""
+    points = gather_points(codes_a, codes_b, index_a, index_b)
+    steps = compare_frames(codes_a, codes_b, index_a, index_b)
+    chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
+    return points, steps, chosen, propose_similarities(points, steps, chosen)
 
 
 @compile_on_first_call
@@ -250,10 +266,9 @@ def search_affine(
     Returns:
         Whether a map was found; the map; who agrees with it; all residuals in pixels.
     """
-    points = gather_points(codes_a, codes_b, index_a, index_b)
-    steps = compare_frames(codes_a, codes_b, index_a, index_b)
-    chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
-    maps = propose_similarities(points, steps, chosen)
+    points, _, _, maps = list_hypotheses(
+        codes_a, codes_b, index_a, index_b, max_hypotheses, max_scale
+    )
     counts = count_agreeing(maps, points, wide_px)
     squared = np.empty(points.shape[1], np.float64)
     best, found = np.empty(6, np.float64), np.empty(6, np.float64)
@@ -290,112 +305,3 @@ def fit_core(
         middle = (len(squared) - 1) // 2
         is_core = squared <= np.partition(squared, middle)[middle]
     return True, best, np.median(squared), is_core
-
-
-@compile_on_first_call
-def search_consistent(
-    codes_a: Codes,
-    codes_b: Codes,
-    index_a: Index,
-    index_b: Index,
-    max_hypotheses: int,
-    max_scale: float,
-    wide_px: float,
-    max_octaves: float,
-    max_turn: float,
-) -> tuple[bool, Map, Mask, NDArray[np.float64]]:
-    """The whole search of `curation.geometry.find_consistent`.
-
-    The arguments are those of `search_affine`, and the differences allowed between changes of
-    scale, and between changes of angle, in radians.
-
-    Returns:
-        Whether there is any similarity; the best; who agrees with it; all residuals in pixels.
-    """
-    points = gather_points(codes_a, codes_b, index_a, index_b)
-    steps = compare_frames(codes_a, codes_b, index_a, index_b)
-    chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
-    maps = propose_similarities(points, steps, chosen)
-    most_steps = count_steps(max_octaves, max_turn)
-    agreeing, squared = np.zeros(points.shape[1], np.bool_), np.empty(points.shape[1], np.float64)
-    best, best_count = 0, -1
-    for k in range(len(maps)):
-        square_residuals(maps[k], points, squared)
-        limit = hypothesis_limit(maps[k], wide_px)
-        count = find_agreeing(squared, limit, steps, chosen[k], most_steps, agreeing)
-        if count > best_count:
-            best, best_count = k, count
-    if best_count < 0:
-        return False, np.empty(6, np.float64), agreeing, squared
-    square_residuals(maps[best], points, squared)
-    limit = hypothesis_limit(maps[best], wide_px)
-    find_agreeing(squared, limit, steps, chosen[best], most_steps, agreeing)
-    return True, maps[best], agreeing, np.sqrt(squared)
-
-
-@compile_on_first_call
-def count_steps(max_octaves: float, max_turn: float) -> tuple[int, int]:
-    """Tolerances in scale and orientation, in stored steps."""
-    most_size = int(max_octaves * _SIZE_STEPS_PER_OCTAVE)
-    return most_size, int(max_turn / _RADIANS_PER_ANGLE_STEP + 0.5)
-
-
-@compile_on_first_call
-def find_agreeing(
-    squared: NDArray[np.float64],
-    limit: float,
-    steps: Steps,
-    proposer: int,
-    most_steps: tuple[int, int],
-    agreeing: Mask,
-) -> int:
-    """Which correspondences agree with the proposer of a similarity, into `agreeing` (n,).
-
-    They do in place, scale and orientation: within squared pixels, steps of log2 diameter, and
-    steps of angle. Returns how many do.
-    """
-    most_size, most_angle = np.int32(most_steps[0]), np.int32(most_steps[1])
-    size, angle = steps[0, proposer], steps[1, proposer]
-    half, mask = np.int32(_ANGLE_STEPS_PER_TURN // 2), np.int32(_ANGLE_STEPS_PER_TURN - 1)
-    count = 0
-    for i in range(len(squared)):
-        # From minus half a turn to half a turn, in 32 bits, of which many fit a register.
-        turn = np.int32(np.int32(np.int32(steps[1, i] - angle + half) & mask) - half)
-        agrees = (
-            (squared[i] <= limit)
-            & (abs(np.int32(steps[0, i] - size)) <= most_size)
-            & (abs(turn) <= most_angle)
-        )
-        agreeing[i] = agrees
-        count += agrees
-    return count
-
-
-@compile_on_first_call
-def count_consistent(
-    codes_a: Codes,
-    codes_b: Codes,
-    index_a: Index,
-    index_b: Index,
-    max_hypotheses: int,
-    max_scale: float,
-    wide_px: float,
-    max_octaves: float,
-    max_turn: float,
-) -> int:
-    """How many correspondences agree with the similarity that `search_consistent` finds.
-
-    The arguments are the same.
-    """
-    points = gather_points(codes_a, codes_b, index_a, index_b)
-    steps = compare_frames(codes_a, codes_b, index_a, index_b)
-    chosen = choose_hypotheses(steps, max_scale, max_hypotheses)
-    maps = propose_similarities(points, steps, chosen)
-    most_steps = count_steps(max_octaves, max_turn)
-    squared, agreeing = np.empty(points.shape[1], np.float64), np.empty(points.shape[1], np.bool_)
-    most = 0
-    for k in range(len(maps)):
-        square_residuals(maps[k], points, squared)
-        limit = hypothesis_limit(maps[k], wide_px)
-        most = max(most, find_agreeing(squared, limit, steps, chosen[k], most_steps, agreeing))
-    return most

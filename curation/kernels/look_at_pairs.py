@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.kernels import affine_search, aligned_memory, array_views, neighbour_search
-from curation.kernels.affine_search import count_consistent
+from curation.kernels import (
+    affine_search,
+    aligned_memory,
+    array_views,
+    consistency,
+    neighbour_search,
+)
 from curation.kernels.array_views import (
     view_descriptors,
     view_geometry,
@@ -15,6 +20,7 @@ from curation.kernels.array_views import (
     view_words,
 )
 from curation.kernels.compilation import compile_with
+from curation.kernels.consistency import count_consistent
 from curation.kernels.neighbour_search import (
     Codes,
     Columns,
@@ -73,7 +79,7 @@ _pack_place = struct.Struct(f"{len(_PLACE_FIELDS)}q").pack
 _pack_rows = struct.Struct("3q").pack
 
 
-@compile_with(neighbour_search, aligned_memory, affine_search, array_views)
+@compile_with(neighbour_search, aligned_memory, affine_search, consistency, array_views)
 def look_at_pairs(
     looks: Looks,
     blocks: Blocks,
@@ -143,7 +149,7 @@ def look_at_pairs(
         counts[look.slot, 0], counts[look.slot, 1] = count, num_consistent
 
 
-@compile_with(neighbour_search, affine_search)
+@compile_with(neighbour_search, affine_search, consistency)
 def match_and_count(
     found: Found,
     num_rows: int,

@@ -20,11 +20,11 @@ from curation.geometry import (
 from curation.kernels.affine_search import (
     choose_hypotheses,
     compare_frames,
-    count_consistent,
     fit_map,
     gather_points,
     propose_similarities,
 )
+from curation.kernels.consistency import count_consistent
 
 numbers = st.floats(-3, 3, allow_nan=False)
 maps = st.tuples(*[numbers] * 4, *[st.floats(-100, 100)] * 2).map(

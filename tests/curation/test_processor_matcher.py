@@ -86,6 +86,12 @@ def test_all_processors_see_the_same(kernel, monkeypatch):
     assert last[0].num_consistent > 20
 
 
+def test_what_was_seen_does_not_hold_the_memory_of_all_pairs():
+    a, b = describe_place(1), describe(turn_picture(draw_place(1), 20))
+    _, matches = look_at(ProcessorMatcher([pair_of(a, b)] * 3, 0.9, LIMITS), 100, 120)
+    assert all(array.base is None for array in (matches.index_a, matches.index_b, matches.ratio))
+
+
 def test_one_feature_has_no_second_neighbour():
     a, b = make_features(draw_points(0, 5)), make_features(draw_points(1, 1))
     seen, matches = look_at(ProcessorMatcher([pair_of(a, b)], 0.9, LIMITS), 5, 1)

@@ -150,6 +150,8 @@ def _hold(run_dir, num_voters, enough, num_kills):
     server = Server(run_dir, reviewers)
     try:
         with _voting(server, tokens) as voters:
+            # Whoever is still signing in would be refused, and does not try again.
+            wait_until(lambda: all(voter.acknowledged for voter in voters))
             for _ in range(num_kills):
                 before = _count(voters)
                 wait_until(lambda before=before: _count(voters) >= before + 4 * num_voters)

@@ -75,7 +75,6 @@ class MatchableFeatures:
         self.geometry_codes = features.geometry_codes
         self._count = len(features)
         self.shape = self._count, features.width, features.height
-        self._num_addressed = 0
         self._column_addresses: dict[Range, bytes] = {}
 
     def __len__(self) -> int:
@@ -118,9 +117,7 @@ class MatchableFeatures:
         Raises:
             ValueError: a value is above 127.
         """
-        if count > self._num_addressed:
-            self.get_sketches(count)
-            self._num_addressed = count
+        self.get_sketches(count)
         return self._sketch_addresses
 
     def address_columns(self, first: int, end: int) -> bytes:

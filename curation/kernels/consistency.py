@@ -9,6 +9,7 @@ from curation.kernels.affine_search import (
     RADIANS_PER_ANGLE_STEP,
     SIZE_STEPS_PER_OCTAVE,
     Codes,
+    Frames,
     Index,
     Map,
     Mask,
@@ -45,19 +46,34 @@ def search_consistent(
     )
     most_steps = count_steps(max_octaves, max_turn)
     agreeing, squared = np.zeros(points.shape[1], np.bool_), np.empty(points.shape[1], np.float64)
-    best, best_count = 0, -1
+    if len(maps) == 0:
+        return False, np.empty(6, np.float64), agreeing, squared
+    best, _ = find_best(points, steps, chosen, maps, wide_px, most_steps)
+    square_residuals(maps[best], points, squared)
+    limit = hypothesis_limit(maps[best], wide_px)
+    find_agreeing(squared, limit, steps, chosen[best], most_steps, agreeing)
+    return True, maps[best], agreeing, np.sqrt(squared)
+
+
+@compile_with(affine_search)
+def find_best(
+    points: Frames,
+    steps: Steps,
+    chosen: NDArray[np.int64],
+    maps: Map,
+    wide_px: float,
+    most_steps: tuple[int, int],
+) -> tuple[int, int]:
+    """Number of the similarity with which most agree, the first of equals, and how many do."""
+    squared, agreeing = np.empty(points.shape[1], np.float64), np.empty(points.shape[1], np.bool_)
+    best, best_count = 0, 0
     for k in range(len(maps)):
         square_residuals(maps[k], points, squared)
         limit = hypothesis_limit(maps[k], wide_px)
         count = find_agreeing(squared, limit, steps, chosen[k], most_steps, agreeing)
         if count > best_count:
             best, best_count = k, count
-    if best_count < 0:
-        return False, np.empty(6, np.float64), agreeing, squared
-    square_residuals(maps[best], points, squared)
-    limit = hypothesis_limit(maps[best], wide_px)
-    find_agreeing(squared, limit, steps, chosen[best], most_steps, agreeing)
-    return True, maps[best], agreeing, np.sqrt(squared)
+    return best, best_count
 
 
 @compile_with(affine_search)
@@ -117,11 +133,4 @@ def count_consistent(
     points, steps, chosen, maps = list_hypotheses(
         codes_a, codes_b, index_a, index_b, max_hypotheses, max_scale
     )
-    most_steps = count_steps(max_octaves, max_turn)
-    squared, agreeing = np.empty(points.shape[1], np.float64), np.empty(points.shape[1], np.bool_)
-    most = 0
-    for k in range(len(maps)):
-        square_residuals(maps[k], points, squared)
-        limit = hypothesis_limit(maps[k], wide_px)
-        most = max(most, find_agreeing(squared, limit, steps, chosen[k], most_steps, agreeing))
-    return most
+    return find_best(points, steps, chosen, maps, wide_px, count_steps(max_octaves, max_turn))[1]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curation import sketches
 from curation.kernels import (
     affine_search,
     aligned_memory,
@@ -22,6 +23,7 @@ from curation.kernels.array_views import (
 from curation.kernels.compilation import compile_with
 from curation.kernels.consistency import count_consistent
 from curation.kernels.neighbour_search import (
+    FAR,
     Codes,
     Columns,
     Found,
@@ -32,6 +34,7 @@ from curation.kernels.neighbour_search import (
     select_matches,
     split,
 )
+from curation.sketches import SKETCH_BYTES
 
 IMAGE_FIELDS = ("values", "squared_norms", "sums", "geometry", "count", "long_side")
 """An image: addresses of its sketches and of what `measure` says of them, of its geometry, the
@@ -72,14 +75,12 @@ Counts = NDArray[np.int64]
 # An element of either: numba knows its fields, numpy's types do not.
 Record = Any
 
-_FAR = np.iinfo(np.int32).max
-_SKETCH_BYTES = 32
 _WORD_BYTES = 4
 _pack_place = struct.Struct(f"{len(_PLACE_FIELDS)}q").pack
 _pack_rows = struct.Struct("3q").pack
 
 
-@compile_with(neighbour_search, aligned_memory, affine_search, consistency, array_views)
+@compile_with(neighbour_search, aligned_memory, affine_search, consistency, array_views, sketches)
 def look_at_pairs(
     looks: Looks,
     blocks: Blocks,
@@ -124,7 +125,7 @@ def look_at_pairs(
             look.end_column,
         )
         rows = (
-            view_descriptors(look.a_values, look.a_count, _SKETCH_BYTES),
+            view_descriptors(look.a_values, look.a_count, SKETCH_BYTES),
             view_integers(look.a_squared_norms, look.a_count),
             view_integers(look.a_sums, look.a_count),
         )
@@ -217,12 +218,12 @@ def forget(
     """Put rows and columns that are compared for the first time out of reach."""
     nearest, squared, second_squared, nearest_row, columns_squared = split(found, num_rows)
     for of_rows in (nearest, squared, second_squared):
-        of_rows[first_row:end_row] = _FAR
+        of_rows[first_row:end_row] = FAR
     for of_columns in (nearest_row, columns_squared):
-        of_columns[first_column:end_column] = _FAR
+        of_columns[first_column:end_column] = FAR
 
 
-@compile_with(neighbour_search, aligned_memory, array_views)
+@compile_with(neighbour_search, aligned_memory, array_views, sketches)
 def _search_block(rows: Rows, block: Record, found: Found) -> None:
     search(
         rows,
@@ -238,10 +239,10 @@ def _search_block(rows: Rows, block: Record, found: Found) -> None:
     )
 
 
-@compile_with(array_views)
+@compile_with(array_views, sketches)
 def _view_columns(block: Record) -> Columns:
     return (
-        view_words(block.words, block.num_tiles, _SKETCH_BYTES // _WORD_BYTES, block.tile_width),
+        view_words(block.words, block.num_tiles, SKETCH_BYTES // _WORD_BYTES, block.tile_width),
         view_integers(block.codes, block.num_tiles * block.tile_width),
         view_integers(block.column_norms, block.num_columns),
     )

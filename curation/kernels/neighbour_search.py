@@ -30,6 +30,8 @@ Found = Integers
 """For each of n rows its nearest column, the squared distance to it, and that to the second
 nearest; for each of m columns its nearest row, and the squared distance to it: int32 (3 n + 2 m,),
 one after the other."""
+FAR = np.iinfo(np.int32).max
+"""The distance of what nothing was compared with."""
 
 # What numba hands to those who extend it is not typed.
 Context = Any

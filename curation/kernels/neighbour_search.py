@@ -165,25 +165,65 @@ def search(
                 columns_best.ctypes.data,
                 result.ctypes.data,
             )
-            for r in range(num_rows):
-                i, norm = first + r, row_norms[first + r]
-                best, next_best = norm - (result[r, 0] >> CODE_BITS), squared[i]
-                second = norm - (result[r, 2] >> CODE_BITS)
-                # Of equally near ones the first, which was found before.
-                if best < next_best:
-                    group = _NUM_CODES - 1 - (result[r, 0] & (_NUM_CODES - 1))
-                    nearest[i] = first_column + group * num_lanes + result[r, 1]
-                    squared[i] = best
-                    second_squared[i] = min(second, next_best)
-                else:
-                    second_squared[i] = min(second_squared[i], best)
-        for j in range(len(column_norms)):
-            packed = columns_best[j] - (codes[j] + column_norms[j] * _NUM_CODES)
-            distance = -(packed >> CODE_BITS)
-            if distance < columns_squared[first_column + j]:
-                columns_squared[first_column + j] = distance
-                code = packed & (_NUM_CODES - 1)
-                nearest_row[first_column + j] = start + _NUM_CODES - 1 - code
+            _update_rows(
+                nearest[first:end],
+                squared[first:end],
+                second_squared[first:end],
+                result[:num_rows],
+                row_norms[first:end],
+                first_column,
+                num_lanes,
+            )
+        _update_columns(
+            nearest_row[first_column:],
+            columns_squared[first_column:],
+            columns_best,
+            codes,
+            column_norms,
+            start,
+        )
+
+
+@compile_on_first_call
+def _update_rows(
+    nearest: Integers,
+    squared: Integers,
+    second_squared: Integers,
+    result: Integers,
+    row_norms: Integers,
+    first_column: int,
+    num_lanes: int,
+) -> None:
+    """Bring some rows up to date with the kernel's result of them, (k, 3)."""
+    for r in range(len(result)):
+        best, next_best = row_norms[r] - (result[r, 0] >> CODE_BITS), squared[r]
+        second = row_norms[r] - (result[r, 2] >> CODE_BITS)
+        # Of equally near ones the first, which was found before.
+        if best < next_best:
+            group = _NUM_CODES - 1 - (result[r, 0] & (_NUM_CODES - 1))
+            nearest[r] = first_column + group * num_lanes + result[r, 1]
+            squared[r] = best
+            second_squared[r] = min(second, next_best)
+        else:
+            second_squared[r] = min(second_squared[r], best)
+
+
+@compile_on_first_call
+def _update_columns(
+    nearest_row: Integers,
+    squared: Integers,
+    best: Integers,
+    codes: Integers,
+    norms: Integers,
+    first_row: int,
+) -> None:
+    """Bring columns up to date with the kernel's best of a panel of rows, which begins there."""
+    for j in range(len(norms)):
+        packed = best[j] - (codes[j] + norms[j] * _NUM_CODES)
+        distance = -(packed >> CODE_BITS)
+        if distance < squared[j]:
+            squared[j] = distance
+            nearest_row[j] = first_row + _NUM_CODES - 1 - (packed & (_NUM_CODES - 1))
 
 
 @compile_on_first_call

@@ -92,6 +92,8 @@ class ToyStage:
                 time.sleep(float(seconds))
             case ["await", num_calls]:
                 self._await_calls(int(num_calls))
+            case ["remove", path]:
+                (self.run_dir / path).unlink(missing_ok=True)
             case ["once", what]:
                 self._misbehave_once(name, what)
 

@@ -3,10 +3,10 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from command_line import wait_until
 from fault_server import Fault, FaultServer
 from small_evaluation_set import make_archive
 from small_gldv2 import make_files, read_tree
@@ -105,14 +105,12 @@ def test_interrupt_keeps_what_came(server, tmp_path):
         "gldv2", "--shards", "0", "--to", str(tmp_path), "--base-url", server.url,
     ]  # fmt: skip
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    while not any(request.path == TAR for request in server.requests if request.method == "GET"):
-        time.sleep(0.01)
-    time.sleep(0.2)
+    part = tmp_path / f"{TAR[1:]}.part"
+    wait_until(lambda: part.is_file() and part.stat().st_size > 0)
     child.send_signal(signal.SIGINT)
     output, _ = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "the same command goes on" in output
-    part = tmp_path / f"{TAR[1:]}.part"
     assert 0 < part.stat().st_size < len(server.files[TAR])
     assert not (tmp_path / TAR[1:]).exists()
     assert part.with_name(f"{part.name}.json").is_file()

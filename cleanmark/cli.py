@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from cleanmark.verbs.failures import complain
 from pipelines.importing import keep_blas_to_one_thread, uncollected
 
 VERBS = {
@@ -34,6 +35,8 @@ VERBS = {
 }
 """Verb and what it does; each is `app` in the module of its name in `cleanmark.verbs`."""
 
+_EXTRAS = {"review": "review", "train": "train", "evaluate": "train", "whiten": "train"}
+"""The optional extra whose libraries a verb cannot do without."""
 _JOB_VERBS = {"demo", "plan", "run", "emit", "audit"}
 """Verbs that do units of a job."""
 
@@ -62,11 +65,24 @@ class LazyVerbs(TyperGroup):
 
 
 def load_verb(name: str) -> Any:  # noqa: ANN401
-    """The command behind a verb, with its libraries."""
+    """The command behind a verb, with its libraries.
+
+    Raises:
+        typer.Exit: they are not installed; what to install is said.
+    """
     if name in _JOB_VERBS:
         keep_blas_to_one_thread()
-    with uncollected():
-        verb = import_module(f"cleanmark.verbs.{name}")
+    try:
+        with uncollected():
+            verb = import_module(f"cleanmark.verbs.{name}")
+    except ModuleNotFoundError as error:
+        if name not in _EXTRAS:
+            raise
+        complain(
+            f"{name} needs {error.name}, which is not installed; "
+            f"install the optional extra: pip install 'cleanmark[{_EXTRAS[name]}]'"
+        )
+        raise typer.Exit(2) from error
     return get_command(verb.app)
 
 

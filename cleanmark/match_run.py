@@ -38,8 +38,8 @@ def match_in_run(
 ) -> MatchResult:
     """Verify two images of a run with the run's own features and settings.
 
-    The first look at the strongest features is left out, so that hopeless pairs show what there
-    is to see. What the tables of the run say of the pair comes with the result.
+    Looks at the strongest features are left out, so that hopeless pairs show what there is to
+    see. What the tables of the run say of the pair comes with the result.
 
     Args:
         run_dir: the run folder.

@@ -20,7 +20,7 @@ class ScheduleSettings(StrictModel):
 
 @dataclass(frozen=True, order=True)
 class PairBlock:
-    """One of `num_parts` interleaved parts of the pairs of a class."""
+    """One of `num_parts` parts of the pairs of a class."""
 
     landmark_id: int
     part: int

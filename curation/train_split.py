@@ -32,7 +32,8 @@ class CleanSettings(StrictModel):
     all kept. `kcore`: it has that many neighbours that are kept too."""
     min_inliers: int = Field(30, ge=1)
     """A pair with at least this many inliers is verified. 30 is the published figure for DELF;
-    calibrate it when the local feature changes."""
+    calibrate it when the local feature changes. At least `verify.min_inliers`; with
+    `verify.cascade.mode: decide_early`, which does not count further, at most 1.2 times that."""
     min_verified_neighbours: int = Field(3, ge=1)
     """Photographs of the class that verify the image, copies counted once, its own not at all."""
     min_class_images: int = Field(2, ge=1)

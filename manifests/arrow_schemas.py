@@ -409,7 +409,7 @@ REMOVED = Table(
     (
         _IMAGE_ID,
         Column("landmark_id", pa.int64(), "Class number; null if unlisted.", nullable=True),
-        Column("stage", pa.string(), "Stage that dropped it: ingest, clean or overlap."),
+        Column("stage", pa.string(), "What dropped it: ingest, clean, overlap or forget."),
         Column("reason", pa.string(), "Reason code."),
         Column("evidence", pa.string(), "What the decision rests on, in words.", nullable=True),
     ),

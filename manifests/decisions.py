@@ -30,7 +30,7 @@ class DecisionRow:
 
     Attributes:
         eval_set: name of the evaluation set.
-        query_id: evaluation query, or ``text:TERM`` for a candidate found by its name.
+        query_id: evaluation query; ``text:TERM`` or ``name:NAME`` for a candidate found by name.
         image_id: id of the training image, of GLDv2 unless others were asked for.
         reviewer: who decided.
         decision: the answer.

@@ -65,10 +65,7 @@ class ImageReason(StrEnum):
 
 
 class DuplicateKind(StrEnum):
-    """What two images of different classes or splits have in common.
-
-    It is the column `kind` of `cross_duplicates` and `index_duplicates`.
-    """
+    """What two images of different classes or splits share (`kind` of the duplicates' tables)."""
 
     EXACT = "exact"
     NEAR = "near"
@@ -144,7 +141,7 @@ MEANINGS: Mapping[StrEnum, str] = _Meanings(
         (ImageStatus.DECOMPRESSION_BOMB, "The image would unpack to more pixels than allowed."),
         (ImageStatus.DECODER_CRASHED, "Reading this image killed or hung the worker process."),
         (ImageStatus.UNLISTED, "The file is in a shard but train.csv does not list it."),
-        (ImageStatus.DUPLICATE_ID, "The same id occurs earlier in the shard."),
+        (ImageStatus.DUPLICATE_ID, "The same id occurs earlier, in this shard or another."),
         (ImageStatus.UNSAFE_NAME, "The member is no plain file or its name leaves the archive."),
         (ImageStatus.EXCLUDED, "The list that the source is restricted to does not name it."),
         (ImageStatus.NOT_FOUND, "train.csv lists it, but no shard here holds it."),

@@ -1,5 +1,6 @@
 """Writes docs/configuration.md from the settings: `python -m pipelines.config_reference FILE`."""
 
+import json
 import sys
 import types
 import typing
@@ -25,7 +26,8 @@ Any setting can be overridden on the command line with `--set dotted.key=value`,
 number: `--set evaluation_sets.0.images=DIR`.
 
 Relative paths in the file count from the file's own folder, those given with `--set` from the
-current folder. A path may begin with `{source.root}`.
+current folder. A path may begin with `{source.root}`; where buckets are mounted (see
+[running.md](running.md)), also with `gs://`.
 
 In place of an evaluation set may stand the path of a YAML file with its keys, such as those in
 `configs/evaluation/`; relative paths in it count from its own folder.
@@ -49,7 +51,9 @@ def list_settings() -> Iterator[tuple[str, FieldInfo]]:
     for name, field in RunConfig.model_fields.items():
         model = _find_model(field.annotation)
         if model is not None:
-            yield from _walk(name + _list_mark(field.annotation), model)
+            for path, setting in _walk(name + _list_mark(field.annotation), model):
+                if _find_model(setting.annotation) is None:
+                    yield path, setting
 
 
 def _render_section(name: str, field: FieldInfo, model: type[BaseModel]) -> Iterator[str]:
@@ -58,16 +62,17 @@ def _render_section(name: str, field: FieldInfo, model: type[BaseModel]) -> Iter
     yield "| key | type | default | meaning |\n| --- | --- | --- | --- |"
     for path, setting in _walk(name + _list_mark(field.annotation), model):
         kind, default = _describe_type(setting), _describe_default(setting)
-        yield f"| `{path}` | {kind} | {default} | {_flatten(setting.description)} |"
+        yield f"| `{path}` | {kind} | {default} | {_describe_meaning(setting)} |"
     yield ""
 
 
 def _walk(path: str, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting, and before its own settings every section that may be null."""
     for name, field in model.model_fields.items():
         nested = _find_model(field.annotation)
-        if nested is None:
+        if nested is None or type(None) in typing.get_args(field.annotation):
             yield f"{path}.{name}", field
-        else:
+        if nested is not None:
             yield from _walk(f"{path}.{name}", nested)
 
 
@@ -92,6 +97,8 @@ def _describe_type(field: FieldInfo) -> str:
 
 
 def _name_type(annotation: Any) -> str:  # noqa: ANN401  (any annotation)
+    if _find_model(annotation) is not None:
+        return "section or `null`"
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _name_type(arguments[0])
@@ -111,7 +118,17 @@ def _describe_default(field: FieldInfo) -> str:
         return "must be given"
     if field.default in (None, ()):
         return "none"
-    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+    if isinstance(field.default, BaseModel):
+        return "as below"
+    if isinstance(field.default, bool | tuple):
+        return f"`{json.dumps(field.default)}`"
+    return f"`{field.default}`"
+
+
+def _describe_meaning(field: FieldInfo) -> str:
+    model = _find_model(field.annotation)
+    of_section = None if model is None else model.__doc__
+    return _flatten(field.description or of_section)
 
 
 def _flatten(text: str | None) -> str:

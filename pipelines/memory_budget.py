@@ -1,6 +1,6 @@
 """How much memory a job may take, and what of it each worker may set aside for a search.
 
-Part of what a worker holds grows with the data set and cannot be cut: some 150 bytes per image, as
+Part of what a worker holds grows with the data set and cannot be cut: some 130 bytes per image, as
 columns. The rest can be done in pieces, and the budget says how large these are. It never changes
 a result.
 """

@@ -30,7 +30,7 @@ def emit(
     ] = None,
     removes: Annotated[
         Removes | None,
-        typer.Option(help="What goes: whole classes, or their confirmed images. As before."),
+        typer.Option(help="What goes: whole classes, or the images found in them. As before."),
     ] = None,
 ) -> None:
     """Apply the decisions made so far and write the manifests again."""

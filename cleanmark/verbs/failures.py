@@ -17,10 +17,10 @@ def polite_failure(console: Console) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        _complain(error)
+        complain(error)
         raise typer.Exit(2) from error
     except (ValueError, OSError) as error:
-        _complain(error)
+        complain(error)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         console.print("stopped; the same command goes on where this one stopped")
@@ -49,6 +49,7 @@ def _describe_option(problem: Mapping[str, Any], renamed: Mapping[str, str]) -> 
     return f"--{option}: {message} (found {problem['input']!r})"
 
 
-def _complain(error: Exception) -> None:
+def complain(problem: Exception | str) -> None:
+    """Say on the error output, in one line, what is wrong."""
     errors = Console(stderr=True)
-    errors.print(f"cleanmark: {error}", highlight=False, markup=False, soft_wrap=True)
+    errors.print(f"cleanmark: {problem}", highlight=False, markup=False, soft_wrap=True)

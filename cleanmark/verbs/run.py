@@ -27,7 +27,7 @@ def run(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE", help=f"Only this stage; may be repeated: {STAGE_NAMES}."),
+        typer.Option(metavar="STAGE", help=f"Only this stage; may be repeated: {', '.join(STAGE_NAMES)}."),
     ] = None,
     overrides: Overrides = None,
 ) -> None:

@@ -44,7 +44,12 @@ class _Section(StrictModel):
     """Whether."""
     count: int = Field(2, ge=1, lt=9)
     """How many."""
+    sizes: tuple[float, ...] = (0.5, 1.0)
+    """How large."""
     inner: _Inner = _Inner()
+    other: _Inner | None = None
+    last: _Inner | None = _Inner()
+    """Or nothing."""
 
 
 class _Job(StrictModel):
@@ -71,7 +76,12 @@ def test_every_kind_of_setting_is_rendered(invented):
             "folder": ["path", "none", "Where."],
             "check": ["true or false", "`true`", "Whether."],
             "count": ["integer, ≥ 1, < 9", "`2`", "How many."],
+            "sizes": ["list of number", "`[0.5, 1.0]`", "How large."],
             "inner.ratio": ["number, > 0, ≤ 1", "`0.5`", "A share."],
+            "other": ["section or `null`", "none", "Inside."],
+            "other.ratio": ["number, > 0, ≤ 1", "`0.5`", "A share."],
+            "last": ["section or `null`", "as below", "Or nothing."],
+            "last.ratio": ["number, > 0, ≤ 1", "`0.5`", "A share."],
         }.items()
     }
 

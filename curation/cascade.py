@@ -105,7 +105,9 @@ def _list_looks(
             strongest, compared = (num_a, num_b), 1.0
         if strongest != seen:
             expected = round(min_consistent_share * compared**_GROWTH_OF_INLIERS * min_inliers)
-            looks.append(Look(*strongest, max(min_consistent, expected)))
+            # What has as many as the verdict needs is not for a look to reject.
+            needed = min(min_inliers, max(min_consistent, expected))
+            looks.append(Look(*strongest, needed))
         seen = strongest
         factor *= growth
     return tuple(looks)

@@ -18,13 +18,15 @@ from manifests.strict_model import StrictModel
 ProbeName = Literal["crop", "whole"]
 """The views of a query: its landmark's box, or the whole photograph."""
 
-_TOO_LITTLE_EVIDENCE = (
-    PairReason.NO_FEATURES,
-    PairReason.TOO_FEW_TENTATIVE,
-    PairReason.NO_MODEL,
-    PairReason.TOO_FEW_INLIERS,
+_OBJECTIONS = (
+    PairReason.DEGENERATE_MODEL,
+    PairReason.MANY_TO_ONE,
+    PairReason.WATERMARK,
+    PairReason.FRAME,
+    PairReason.STATIC_OVERLAY,
+    PairReason.TOO_CONCENTRATED,
 )
-"""Reasons for a rejection in which no guard had a say."""
+"""Reasons of guards; with any other reason for a rejection, too little agrees."""
 
 
 class OverlapSettings(StrictModel):
@@ -191,7 +193,7 @@ def _judge(match: ProbeMatch, settings: OverlapSettings) -> tuple[CandidateVerdi
         if enough:
             return CandidateVerdict.MATCH, match.reason
         return CandidateVerdict.BELOW_THRESHOLD, PairReason.TOO_FEW_INLIERS
-    if match.reason not in _TOO_LITTLE_EVIDENCE:
+    if match.reason in _OBJECTIONS:
         return CandidateVerdict.REJECTED, match.reason
     if enough:
         raise ValueError(

@@ -81,7 +81,7 @@ class Overlap:
     """Folder that the names of shards count from; without it the stored features are compared."""
 
     name: ClassVar[str] = "overlap"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     isolate: ClassVar[bool] = True
 
     def plan(self) -> list[Unit]:

@@ -38,3 +38,10 @@ def test_looks_at_images_of_usual_sizes(num_features, expected):
 
 def test_the_exact_mode_takes_no_look():
     assert list_looks(1000, 1000, 30, CascadeSettings(mode="exact")) == ()
+
+
+@given(counts, st.integers(1, 60), st.integers(2, 40), st.floats(0, 1))
+def test_no_look_asks_for_more_than_the_verdict(num_features, min_inliers, consistent, share):
+    settings = CascadeSettings(min_consistent=consistent, min_consistent_share=share)
+    looks = list_looks(num_features, num_features, min_inliers, settings)
+    assert all(1 <= look.min_consistent <= min_inliers for look in looks)

@@ -97,6 +97,27 @@ def test_people_see_what_a_guard_refused():
     assert shown[0].reason is PairReason.WATERMARK
 
 
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [
+        ("degenerate_model", "rejected"),
+        ("many_to_one", "rejected"),
+        ("watermark", "rejected"),
+        ("frame", "rejected"),
+        ("static_overlay", "rejected"),
+        ("too_concentrated", "rejected"),
+        ("no_features", "below_threshold"),
+        ("too_few_tentative", "below_threshold"),
+        ("no_model", "below_threshold"),
+        ("few_among_strongest", "below_threshold"),
+        ("too_few_inliers", "below_threshold"),
+    ],
+)
+def test_only_what_a_guard_refused_is_called_so(reason, verdict):
+    (shown,) = select([make_match("a", 5, judged=(PairVerdict.REJECTED, PairReason(reason)))])
+    assert (shown.verdict, shown.reason) == (verdict, reason)
+
+
 def test_the_same_file_is_a_match_without_any_inliers():
     shown = select([make_match("a", 0, judged=SAME_BYTES)], always_show_top=0)
     assert shown[0].verdict is CandidateVerdict.MATCH

@@ -169,6 +169,7 @@ def shrink_config(config: RunConfig, root: Path, *, check_md5: bool) -> RunConfi
         update={
             "source": config.source.model_copy(update=source),
             "verify": config.verify.model_copy(update=verify),
+            "clean": config.clean.model_copy(update={"answers": None}),
             "duplicates": config.duplicates.model_copy(update={"index": None}),
             "overlap": config.overlap.model_copy(update={"queries_per_unit": 1}),
             "truth": None,

@@ -14,6 +14,8 @@ from pipelines.fork_server import start_fork_server
 from pipelines.run_folder import read_config
 
 CONFIG = Path(__file__).parents[2] / "configs/photos_mini.yaml"
+# The whole job on hundreds of photographs may take its time where much else goes on.
+pytestmark = pytest.mark.timeout(1200)
 HEADER = ("eval_set", "query_id", "image_id", "reviewer", "decision", "decided_at")
 
 

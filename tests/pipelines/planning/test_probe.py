@@ -36,3 +36,11 @@ def test_the_sample_is_cut_to_what_the_time_allows():
 def test_however_little_time_there_is_a_few_images_are_measured():
     assert probe.count_affordable(1000, budget_seconds=1e-9, seconds_each=0.01) == 20
     assert probe.count_affordable(10, budget_seconds=1e-9, seconds_each=0.01) == 10
+
+
+def test_answers_on_pairs_of_the_whole_data_set_are_not_looked_for_in_a_sample(tiny_job, tmp_path):
+    answers = tmp_path / "answers.csv"
+    answers.write_text("image_id_a,image_id_b,answer\n" + f"{'0' * 16},{'1' * 16},same\n")
+    clean = tiny_job.clean.model_copy(update={"answers": answers})
+    config = tiny_job.model_copy(update={"clean": clean})
+    assert probe.run_probe(config, take_inventory(config)).failures == {}

@@ -18,6 +18,9 @@ from pipelines.runners import prepare_engine
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
+_STAGES = ", ".join(STAGE_NAMES)
+
+
 @app.command(context_settings={"allow_extra_args": True})
 def run(
     ctx: typer.Context,
@@ -27,7 +30,7 @@ def run(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE", help=f"Only this stage; may be repeated: {', '.join(STAGE_NAMES)}."),
+        typer.Option(metavar="STAGE", help=f"Only this stage of {_STAGES}; may be repeated."),
     ] = None,
     overrides: Overrides = None,
 ) -> None:

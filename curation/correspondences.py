@@ -65,7 +65,7 @@ def match_descriptors(
         At most min(n, m) correspondences. Of equally near neighbours the first counts.
 
     Raises:
-        ValueError: a value is above 127.
+        ValueError: a value is above 127, or d above 128, or they are no bytes.
     """
     a, b = (
         MeasuredDescriptors.of(pad_descriptors(side)) for side in (descriptors_a, descriptors_b)

@@ -98,6 +98,11 @@ def apply_homography(homography: Homography, xy: Points) -> Points:
     return np.asarray(mapped[:, :2] / mapped[:, 2:])
 
 
+def is_invertible(homography: Homography) -> bool:
+    """Whether the map keeps the plane a plane."""
+    return bool(np.linalg.det(homography) != 0)
+
+
 def invert_homography(homography: Homography) -> Homography:
     """The map from image b back to image a, with the sign that makes inliers positive there.
 

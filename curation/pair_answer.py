@@ -7,7 +7,7 @@ from typing import Literal
 
 from curation.correspondences import NO_CORRESPONDENCES, Correspondences
 from curation.geometry import Affine, AffineFit, has_inverse, invert_affine
-from curation.homography import Homography, HomographyFit, invert_homography
+from curation.homography import Homography, HomographyFit, invert_homography, is_invertible
 from manifests.rows import PairReason, PairVerdict
 
 Evidence = tuple[Correspondences, AffineFit | None]
@@ -63,7 +63,7 @@ class Verification:
         if fit is None or not self.is_turned:
             return None if fit is None else fit.matrix
         # A guard refuses what collapses the plane; it has no way back.
-        return invert_affine(fit.matrix) if has_inverse(fit.matrix) else None
+        return invert_affine(fit.matrix) if _has_way_back(fit) else None
 
     @cached_property
     def homography(self) -> Homography | None:
@@ -105,3 +105,10 @@ class Verification:
     @property
     def _model(self) -> AffineFit | None:
         return None if self.reason is PairReason.FEW_AMONG_STRONGEST else self._evidence[1]
+
+
+def _has_way_back(fit: AffineFit) -> bool:
+    # Rounding can leave an inverse to the affine map beside a homography that has none.
+    if isinstance(fit, HomographyFit) and not is_invertible(fit.homography):
+        return False
+    return has_inverse(fit.matrix)

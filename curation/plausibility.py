@@ -212,7 +212,7 @@ def _in_border(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool
 
 
 def _in_frame(agreement: Agreement, settings: GuardSettings) -> NDArray[np.bool_]:
-    """Outside the central 80 % of both images' width or height, and at the same place in both."""
+    """In the outer share of both images' width or height, and at the same place in both."""
     return statistics.find_in_frame(
         agreement.xy_a,
         agreement.xy_b,

@@ -1,5 +1,6 @@
 """Images prepared for matching, kept for as long as there is room."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -9,15 +10,18 @@ from manifests.features import LocalFeatures
 _LOADS_BETWEEN_COUNTS = 1024
 
 
-class PreparedImages:
+class PreparedImages(threading.local):
     """Images prepared for matching; of the images of a class, each is compared with many others.
+
+    Each thread has images of its own, as `MatchableFeatures` are for one at a time.
 
     What an image takes grows with what is asked of it. So memory is counted now and then, sooner at
     first, and in between a further image is taken to be as large as the others on average.
 
     Args:
         load: the features of an image.
-        budget_bytes: memory for what is derived from them. Those asked for longest ago make room.
+        budget_bytes: memory for what is derived from them, in each thread. Those asked for longest
+            ago make room.
     """
 
     def __init__(self, load: Callable[[str], LocalFeatures], budget_bytes: int = 64 << 20) -> None:

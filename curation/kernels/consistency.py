@@ -20,6 +20,9 @@ from curation.kernels.affine_search import (
 )
 from curation.kernels.compilation import compile_with
 
+_MOST_SIZE_STEPS = 2.0 * 65535.0
+"""Two changes between codes of 16 bits differ by no more."""
+
 
 @compile_with(affine_search)
 def search_consistent(
@@ -78,8 +81,8 @@ def find_best(
 
 @compile_with(affine_search)
 def count_steps(max_octaves: float, max_turn: float) -> tuple[int, int]:
-    """Tolerances in scale and orientation, in stored steps."""
-    most_size = int(max_octaves * SIZE_STEPS_PER_OCTAVE)
+    """Tolerances in scale and orientation, in stored steps, of which 32 bits hold any."""
+    most_size = int(min(max_octaves * SIZE_STEPS_PER_OCTAVE, _MOST_SIZE_STEPS))
     return most_size, int(max_turn / RADIANS_PER_ANGLE_STEP + 0.5)
 
 

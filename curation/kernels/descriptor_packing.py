@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.kernels import aligned_memory
+from curation.kernels import aligned_memory, dot_products, transposition
 from curation.kernels.aligned_memory import allocate_lines
 from curation.kernels.compilation import compile_on_first_call, compile_with, freeze
 from curation.kernels.dot_products import CODE_BITS, LOWEST
@@ -29,11 +29,24 @@ def measure(descriptors: Descriptors) -> tuple[Integers, Integers]:
         ValueError: a value is above 127.
     """
     squared, sums, has_seven_bits = _measure(freeze(descriptors))
+    _check(has_seven_bits)
+    return squared, sums
+
+
+def check_values(descriptors: Descriptors) -> None:
+    """Refuse contiguous descriptors (n, d) that no kernel can multiply.
+
+    Raises:
+        ValueError: a value is above 127.
+    """
+    _check(_has_seven_bits(freeze(descriptors.ravel())))
+
+
+def _check(has_seven_bits: bool) -> None:  # noqa: FBT001  (as compiled code returns it)
     if not has_seven_bits:
         raise ValueError(
             f"a descriptor has values above {LARGEST_VALUE}: quantise to seven bits before matching"
         )
-    return squared, sums
 
 
 def pack(
@@ -81,7 +94,7 @@ def _has_seven_bits(values: Descriptors) -> bool:
     return bool(bits & np.uint64(_HIGH_BITS_OF_EIGHT) == 0)
 
 
-@compile_with(aligned_memory)
+@compile_with(aligned_memory, dot_products, transposition)
 def _pack(
     descriptors: Descriptors,
     squared_norms: Integers,

@@ -12,6 +12,7 @@ from curation.kernels import (
     aligned_memory,
     array_views,
     consistency,
+    dot_products,
     neighbour_search,
 )
 from curation.kernels.array_views import (
@@ -80,7 +81,15 @@ _pack_place = struct.Struct(f"{len(_PLACE_FIELDS)}q").pack
 _pack_rows = struct.Struct("3q").pack
 
 
-@compile_with(neighbour_search, aligned_memory, affine_search, consistency, array_views, sketches)
+@compile_with(
+    neighbour_search,
+    aligned_memory,
+    dot_products,
+    affine_search,
+    consistency,
+    array_views,
+    sketches,
+)
 def look_at_pairs(
     looks: Looks,
     blocks: Blocks,
@@ -223,7 +232,7 @@ def forget(
         of_columns[first_column:end_column] = FAR
 
 
-@compile_with(neighbour_search, aligned_memory, array_views, sketches)
+@compile_with(neighbour_search, aligned_memory, dot_products, array_views, sketches)
 def _search_block(rows: Rows, block: Record, found: Found) -> None:
     search(
         rows,

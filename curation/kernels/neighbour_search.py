@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from curation.kernels import aligned_memory
+from curation.kernels import aligned_memory, dot_products
 from curation.kernels.aligned_memory import allocate_lines
 from curation.kernels.compilation import compile_on_first_call, compile_with
 from curation.kernels.dot_products import CODE_BITS, LOWEST
@@ -100,7 +100,7 @@ def split(found: Found, num_rows: int) -> tuple[Integers, Integers, Integers, In
     )
 
 
-@compile_with(aligned_memory)
+@compile_with(aligned_memory, dot_products)
 def search(
     rows: Rows,
     first_row: int,
@@ -184,7 +184,7 @@ def search(
         )
 
 
-@compile_on_first_call
+@compile_with(dot_products)
 def _update_rows(
     nearest: Integers,
     squared: Integers,
@@ -208,7 +208,7 @@ def _update_rows(
             second_squared[r] = min(second_squared[r], best)
 
 
-@compile_on_first_call
+@compile_with(dot_products)
 def _update_columns(
     nearest_row: Integers,
     squared: Integers,
@@ -271,7 +271,7 @@ def select_matches(
     return rows[chosen], columns[chosen], ratios[chosen]
 
 
-@compile_with(aligned_memory)
+@compile_with(aligned_memory, dot_products)
 def match_packed(
     rows: Rows,
     first_row: int,

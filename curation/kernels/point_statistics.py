@@ -78,6 +78,8 @@ def measure_agreement(
 @compile_on_first_call
 def count_cells(xy: Points, cell_px: float) -> int:
     """Cells of a grid that points (n, 2) occupy."""
+    # Stored places are apart by a step at least: smaller cells would only outgrow integers.
+    cell_px = max(cell_px, 1.0 / _XY_STEPS_PER_PX)
     size = 16
     while size < 2 * len(xy):
         size *= 2

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.kernels.compilation import compile_on_first_call
+from curation.kernels import neighbour_search
+from curation.kernels.compilation import compile_with
 from curation.kernels.descriptor_packing import Integers
 from curation.kernels.neighbour_search import Codes, Found, select_matches, split
 from curation.kernels.packed_columns import Matches, MeasuredDescriptors, Neighbours
@@ -77,7 +78,7 @@ class PortableColumns:
         )
 
 
-@compile_on_first_call
+@compile_with(neighbour_search)
 def _reduce(
     products: NDArray[np.float32],
     first_row: int,

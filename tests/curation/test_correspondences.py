@@ -138,3 +138,10 @@ def test_places_that_share_one_coordinate_are_different():
     spread = xy + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     a = make_features(spread, descriptors=make_descriptors(0, 4))
     assert len(match_features(a, a, 0.9)) == 4
+
+
+@pytest.mark.parametrize(("dtype", "length"), [("uint8", 129), ("float32", 128), ("int16", 64)])
+def test_descriptors_that_no_kernel_can_read_are_refused(dtype, length):
+    descriptors = np.ones((40, length), dtype)
+    with pytest.raises(ValueError, match=f"{dtype} of {length} dimensions"):
+        match_descriptors(descriptors, descriptors, 0.9)

@@ -7,7 +7,7 @@ from planted_features import draw_points, make_descriptors, make_features, plant
 
 from curation.cascade import CascadeSettings
 from curation.correspondences import Correspondences, match_features
-from curation.geometry import GeometrySettings, apply_affine, estimate_affine
+from curation.geometry import AffineFit, GeometrySettings, apply_affine, estimate_affine
 from curation.homography import (
     HomographyFit,
     apply_homography,
@@ -16,6 +16,7 @@ from curation.homography import (
     is_degenerate_homography,
     linearise_homography,
 )
+from curation.pair_answer import Verification
 from curation.plausibility import GuardSettings
 from curation.verification import verify_pair
 from curation.verification_settings import VerificationSettings
@@ -202,3 +203,20 @@ def test_the_inverse_leads_back():
 )
 def test_degenerate_homographies_are_known(matrix, is_degenerate):
     assert is_degenerate_homography(matrix, draw_points(0, 50), GUARDS) == is_degenerate
+
+
+def test_a_refused_homography_that_has_no_way_back_is_no_model_the_other_way_round():
+    """Everything on one line, but for what rounding leaves of the affine map beside it."""
+    flat = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 300.0], [0.0, 0.0, 1.0]])
+    beside = np.array([[1.0, 0.0, 0.0], [0.0, 1e-17, 300.0]])
+    chosen, residuals_px = np.ones(4, np.bool_), np.zeros(4)
+    affine = AffineFit(beside, chosen, residuals_px)
+    fit = HomographyFit(beside, chosen, residuals_px, flat, affine)
+    matches = Correspondences(np.arange(4), np.arange(4), np.full(4, 0.5))
+    found = Verification(
+        PairVerdict.REJECTED, PairReason.DEGENERATE_MODEL, 4, 4, lambda: (matches, fit)
+    )
+    assert found.model == "homography"
+    back = found.turn_round()
+    assert (back.matrix, back.homography, back.model, back.transform) == (None,) * 4
+    assert len(back.inliers) == 4

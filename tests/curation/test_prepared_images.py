@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 from planted_features import draw_points, make_descriptors, make_features
 
 from curation.matchable_features import MatchableFeatures
@@ -58,3 +60,15 @@ def test_an_image_larger_than_the_budget_is_prepared_all_the_same():
     for image_id in "12":
         assert len(images[image_id]) == 10
         assert len(images) == 1
+
+
+def test_no_image_is_prepared_for_two_threads():
+    """Compiled code reads at addresses in what another thread would derive anew."""
+    images, loaded = open_images(1 << 20)
+    own = images["1"]
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(images.__getitem__, "1").result()
+        assert other is not own
+        assert pool.submit(images.__getitem__, "1").result() is other
+    assert images["1"] is own
+    assert loaded == ["1", "1"]

@@ -315,3 +315,21 @@ def test_a_look_that_rejects_fits_no_model_but_can_show_what_agreed(is_turned):
     assert found.inliers.index_a.max() < len(a)
     assert found.inliers.index_b.max() < len(b)
     assert np.array_equal(np.sort(found.inliers.index_a), found.inliers.index_a)
+
+
+@pytest.mark.parametrize("mode", ["decide_early", "exact"])
+def test_descriptors_of_eight_bits_are_refused_at_a_look_too(mode):
+    """Their sketches have seven bits all the same, and would show nothing in common."""
+    descriptors = [make_descriptors(seed, 400) for seed in (0, 1)]
+    descriptors[0][300, 5] = 128
+    sides = [make_features(draw_points(0, 400), descriptors=side) for side in descriptors]
+    settings = VerificationSettings(cascade={"mode": mode})
+    for pair in (sides, sides[::-1]):
+        with pytest.raises(ValueError, match="above 127"):
+            verify_pair(*pair, settings)
+
+
+def test_every_descriptor_must_have_a_key_point():
+    a = make_features(draw_points(0, 50))
+    with pytest.raises(ValueError, match="50 descriptors but 20 key points"):
+        verify_pair(replace(a, geometry=a.geometry[:20]), a, VerificationSettings())

@@ -181,3 +181,13 @@ def test_a_correspondence_must_agree_in_place_scale_and_orientation(change, is_c
     found = find_consistent(make_features(xy), make_features(moved, sizes, angles), matches, limits)
     assert found.inliers[:20].all()
     assert found.inliers[20] == is_consistent
+
+
+@pytest.mark.parametrize("max_octaves", [32.0, 2e6, 1e9, np.inf])
+def test_a_tolerance_beyond_all_changes_of_scale_allows_any(max_octaves):
+    xy, sizes = draw_points(0, 21), np.full(21, 8.0)
+    sizes[20] = 2.0**31
+    matches = Correspondences(np.arange(21), np.arange(21), np.full(21, 0.5))
+    limits = ConsistencyLimits(64, 5.0, 0.045, max_octaves, np.deg2rad(45.0))
+    found = find_consistent(make_features(xy), make_features(xy, sizes), matches, limits)
+    assert found.inliers.all()

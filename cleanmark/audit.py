@@ -9,7 +9,7 @@ from rich.console import Console
 from cleanmark.certificate_check import print_certificate
 from manifests.certificates.certificate import CERTIFICATE_NAME
 from manifests.certificates.covered_tables import FOLDER, FindingStatus
-from pipelines.audit.certify import UNDECIDED_NAME, AuditOutcome, certify
+from pipelines.audit.certify import UNDECIDED_NAME, AuditOutcome, certify, check_undecided
 from pipelines.audit.findings import Finding
 from pipelines.audit.job import run_audit_steps
 from pipelines.audit.settings import AuditConfig
@@ -42,6 +42,7 @@ def run_audit(
     Raises:
         manifests.input_error.InputError: something that was given cannot be used.
     """
+    check_undecided(out)
     results = run_audit_steps(config, out / WORK_FOLDER, console, beam_args)
     if any(result.failures for result in results):
         return results, None
@@ -104,8 +105,9 @@ def _print_where(console: Console, out: Path, outcome: AuditOutcome) -> None:
     if outcome.certificate.findings.get(FindingStatus.UNDECIDED):
         _say(
             console,
-            f"What waits for a decision is in {out / UNDECIDED_NAME}: fill in reviewer, decision "
-            "(same, different or unsure) and decided_at, and give it with --decisions.",
+            f"What waits for a decision is in {out / UNDECIDED_NAME}: in a copy of it, fill in "
+            "reviewer, decision (same, different or unsure) and decided_at, and give that with "
+            "--decisions.",
         )
 
 

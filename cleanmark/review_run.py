@@ -34,7 +34,6 @@ from review_ui.evidence import (
 from review_ui.pictures import Shape, read_photograph, turn_box
 from review_ui.work_queue import order_pairs
 
-_TEXT_PREFIX = "text:"
 _IMAGE_COLUMNS = (
     "image_id", "landmark_id", "landmark_name", "shard", "offset", "num_bytes", "sha256", "author",
     "license",
@@ -47,7 +46,8 @@ def read_review_run(run_dir: Path, config: RunConfig) -> ReviewRun:
     """Collect the candidates of a run with the places of all photographs.
 
     Raises:
-        RunFolderError: the overlap stage has not been run, or proposed nothing.
+        RunFolderError: the overlap stage has not been run, or not since the classes were judged
+            again, or it proposed nothing.
         GroundTruthError: an evaluation set is not there any more.
     """
     candidates = _read_candidates(run_dir)
@@ -56,7 +56,13 @@ def read_review_run(run_dir: Path, config: RunConfig) -> ReviewRun:
             f"{run_dir}: the overlap stage proposed no candidates, so there is nothing to review"
         )
     images = _read_images(run_dir, {candidate.landmark_id for candidate in candidates})
-    queries = _read_queries(config, {(c.eval_set, c.query_id) for c in candidates})
+    if dropped := sorted({candidate.image_id for candidate in candidates} - images.keys()):
+        raise RunFolderError(
+            f"{run_dir}: the candidate {dropped[0]} is not in the clean split any more; "
+            "run the job again"
+        )
+    by_sight = (c for c in candidates if c.source is not CandidateSource.TEXT)
+    queries = _read_queries(config, {(c.eval_set, c.query_id) for c in by_sight})
     root = config.source.root
     pairs = [_make_pair(candidate, images, queries, root) for candidate in candidates]
     return ReviewRun(
@@ -160,11 +166,8 @@ def _read_images(run_dir: Path, classes: Iterable[int]) -> _Images:
     return {image_id: images[image_id] for image_id in sorted(kept & images.keys())}
 
 
-def _read_queries(
-    config: RunConfig, wanted: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Query]:
+def _read_queries(config: RunConfig, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Query]:
     sets = {s.name: s for s in config.evaluation_sets}
-    wanted = {key for key in wanted if not key[1].startswith(_TEXT_PREFIX)}
     queries: dict[tuple[str, str], Query] = {}
     for name in sorted({eval_set for eval_set, _ in wanted}):
         if name not in sets:
@@ -200,7 +203,8 @@ def _make_pair(
 ) -> Pair:
     image = _make_photograph(images[candidate.image_id], root)
     if candidate.source is CandidateSource.TEXT:
-        return Pair(candidate, None, image, candidate.query_id.removeprefix(_TEXT_PREFIX))
+        _, _, name = candidate.query_id.partition(":")
+        return Pair(candidate, None, image, name)
     return Pair(candidate, queries[candidate.eval_set, candidate.query_id], image, None)
 
 

@@ -65,7 +65,10 @@ class ProposedPairs:
         if num_parts == 1:
             return self
         end = (part + 1) * len(self) // num_parts
-        return self._choose(np.sort(self._by_place[part * len(self) // num_parts : end]))
+        own = np.sort(self._by_place[part * len(self) // num_parts : end])
+        return ProposedPairs(
+            self.image_ids, self.first[own], self.second[own], self.similarities[own]
+        )
 
     @cached_property
     def _by_place(self) -> NDArray[np.int32]:
@@ -73,15 +76,6 @@ class ProposedPairs:
         ranks = rank_by_linkage(self.first, self.second, len(self.image_ids))
         places = np.minimum(ranks[self.first], ranks[self.second])
         return np.argsort(places, kind="stable").astype(np.int32)
-
-    def select(self, number: int) -> "ProposedPairs":
-        """A single pair; a view."""
-        return self._choose(slice(number, number + 1))
-
-    def _choose(self, own: slice | NDArray[np.int32]) -> "ProposedPairs":
-        return ProposedPairs(
-            self.image_ids, self.first[own], self.second[own], self.similarities[own]
-        )
 
 
 def find_neighbours(

@@ -67,7 +67,9 @@ def read_manual_answers(path: Path) -> list[AnsweredPair]:
     pairs: dict[tuple[str, str], AnsweredPair] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            for pair in _parse(path, csv.DictReader(stream, restkey=_REST, restval="")):
+            # Strict, or a quote that nobody closes would swallow all rows behind it.
+            reader = csv.DictReader(stream, restkey=_REST, restval="", strict=True)
+            for pair in _parse(path, reader):
                 first = pairs.setdefault(pair.image_ids, pair)
                 if first.answer is not pair.answer:
                     raise ManualAnswerError(
@@ -81,7 +83,8 @@ def read_manual_answers(path: Path) -> list[AnsweredPair]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ManualAnswerError(
-            f"{path}: unreadable ({error}); save it as CSV with commas, in UTF-8"
+            f"{path}: unreadable ({error}); save it as CSV with commas, in UTF-8, and close every "
+            "double quote"
         ) from error
     return list(pairs.values())
 

@@ -38,8 +38,8 @@ def read_checked_answers(
     """
     if path.resolve().is_relative_to((run_dir / _PUBLISHED).resolve()):
         raise ManualAnswerError(
-            f"{path}: the run writes this file anew and your answers would be lost; copy it to a "
-            "place outside the run folder and let clean.answers name the copy"
+            f"{path}: the run writes this file anew and your answers would be lost; move it to a "
+            "place outside the run folder and let clean.answers name it there"
         )
     answers = read_manual_answers(path)
     if not answers:

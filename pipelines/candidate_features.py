@@ -4,6 +4,7 @@ What is stored of every image must be small. A query is compared with a hundred 
 and what it misses stays in the training set unseen: these few are worth more pixels and features.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -30,8 +31,8 @@ _KEPT_BYTES = 128 << 20
 """Features kept in memory: queries of one landmark have many nearest images in common."""
 
 
-class CandidateFeatures:
-    """Describes training images from their shards, and keeps those asked for last.
+class CandidateFeatures(threading.local):
+    """Describes training images from their shards, and keeps those asked for last, for each thread.
 
     Attributes:
         run_dir: the run folder.
@@ -52,17 +53,17 @@ class CandidateFeatures:
         Raises:
             curation.shards.ShardError: a shard is missing or is not the one that was ingested.
         """
-        is_known = self._kept.keys() >= set(image_ids)
-        # What is kept now may be forgotten before its turn.
-        places = {} if is_known else self._find(image_ids)
+        places: dict[str, dict[str, Any]] = {}
         for image_id in image_ids:
             found = self._kept.pop(image_id, None)
             if found is None:
+                places = places or self._find(image_ids)
                 found = self._describe(places[image_id])
                 self._num_kept += len(found)
             self._kept[image_id] = found
-            yield found
+            # Before it is handed over: whoever has the last one may not come back.
             self._forget_oldest()
+            yield found
 
     def _find(self, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         is_wanted = ds.field("image_id").isin(pa.array(image_ids, pa.string()))

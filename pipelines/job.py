@@ -1,7 +1,8 @@
 """The whole job: the stages in their order, each planned when what it reads is there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -27,13 +28,14 @@ from pipelines.stages.describe import Describe
 from pipelines.stages.digest_queries import DigestQueries
 from pipelines.stages.embed import Embed, LearnCodebook
 from pipelines.stages.embed_network import EmbedByNetwork
-from pipelines.stages.emit import Emit
+from pipelines.stages.emit import DECISIVE_PAIRS, FOLDER, Emit
 from pipelines.stages.index_duplicates import FindIndexDuplicates
 from pipelines.stages.ingest import Join, Scan
 from pipelines.stages.overlap import Overlap
 from pipelines.stages.uncertain import ListUncertain
 from pipelines.stages.verify import Verify
 from pipelines.storage import explaining_need, storage_errors
+from pipelines.uncertain_list import check_unanswered
 from pipelines.units import Report, Stage, UnitStatus
 
 STAGE_NAMES = ("ingest", "describe", "embed", "verify", "clean", "overlap", "emit")
@@ -130,6 +132,9 @@ def run_job(
 ) -> list[StepResult]:
     """Run what is not done yet; stop after the first step with a failed unit.
 
+    The folder takes on the configuration when something is done for it, or nothing is left to do: a
+    job that is refused before leaves that of the last one.
+
     Args:
         config: the job.
         run_dir: its folder; made if it is missing, resumed if it is there.
@@ -147,6 +152,7 @@ def run_job(
         EngineError: the engine cannot be used as it is set up.
         StorageError: the run folder is full.
         LedgerError: a step has lost or doubled an image.
+        ManualAnswerError: answers of people do not fit the run, or would be written over.
     """
     unknown = [name for name in only if name not in STAGE_NAMES]
     if unknown:
@@ -155,6 +161,7 @@ def run_job(
     run_dir = run_dir.absolute()
     results: list[StepResult] = []
     steps = build_steps(config, run_dir)
+    record = cache(partial(_record, run_dir, config))
     # The engine first: what it lacks is better known before days of fetching.
     with (
         heeding_ctrl_c() as heed_ctrl_c,
@@ -162,20 +169,30 @@ def run_job(
         recovering(run_dir, [step.name for step in steps], console),
         open_engine(config.runner, beam_args) as engine,
     ):
-        with storage_errors(run_dir, "writing the configuration"):
-            write_config(run_dir, config)
         if config.source.fetch is not None and (not only or stage_of(FETCH_STEP) in only):
-            results.append(_run_fetch(config.source, config.source.fetch, console))
+            results.append(_run_fetch(config.source, config.source.fetch, console, record))
             if results[-1].failures:
                 return results
-        for result in _run_steps(steps, run_dir, console, only, Announced(engine, console)):
+        announced = Announced(engine, console)
+        for result in _run_steps(steps, run_dir, console, only, announced, record):
             results.append(result)
             heed_ctrl_c()
+        record()
     return results
 
 
+def _record(run_dir: Path, config: RunConfig) -> None:
+    with storage_errors(run_dir, "writing the configuration"):
+        write_config(run_dir, config)
+
+
 def _run_steps(
-    steps: Sequence[Stage], run_dir: Path, console: Console, only: Sequence[str], engine: Engine
+    steps: Sequence[Stage],
+    run_dir: Path,
+    console: Console,
+    only: Sequence[str],
+    engine: Engine,
+    record: Callable[[], None],
 ) -> Iterator[StepResult]:
     left_out: list[Stage] = []
     for stage in steps:
@@ -184,7 +201,10 @@ def _run_steps(
             continue
         _check_finished(left_out, run_dir)
         left_out.clear()
-        result = run_step(stage, run_dir, console, engine)
+        if isinstance(stage, Emit):
+            check_unanswered(run_dir / FOLDER / DECISIVE_PAIRS)
+            _check_answers(stage.uncertain.clean, run_dir)
+        result = run_step(stage, run_dir, console, engine, record)
         yield result
         if result.failures:
             break
@@ -232,6 +252,15 @@ def _check_finished(stages: Sequence[Stage], run_dir: Path) -> None:
             )
 
 
+def _check_answers(clean: Clean, run_dir: Path) -> None:
+    """Refuse to publish other answers of people than those that the classes were judged by."""
+    if clean.settings.answers is not None and pending(run_dir, clean.plan()):
+        raise JobError(
+            f"{clean.settings.answers}: has changed since the classes were judged; run the same "
+            "command again"
+        )
+
+
 def _check_joined(run_dir: Path) -> None:
     joined = {part.name for part in table_parts(run_dir, Join.name)}
     scanned = {Path(path).name for path in output_digests(run_dir, Scan.name)}
@@ -242,18 +271,37 @@ def _check_joined(run_dir: Path) -> None:
         )
 
 
-def _run_fetch(source: SourceSettings, fetch: SourceFetchSettings, console: Console) -> StepResult:
+def _run_fetch(
+    source: SourceSettings,
+    fetch: SourceFetchSettings,
+    console: Console,
+    record: Callable[[], None],
+) -> StepResult:
+    num_files, seen = describe_fetch(source, fetch)
+    if seen.num_done < num_files:
+        record()
     result, failures = fetch_source(source, fetch, console)
     for note in result.notes:
         console.print(f"{FETCH_STEP}: {note}", highlight=False, markup=False, soft_wrap=True)
     return StepResult(FETCH_STEP, result.num_files, result.num_pending, failures)
 
 
-def run_step(stage: Stage, run_dir: Path, console: Console, engine: Engine) -> StepResult:
-    """Plan a step, forget what is planned no more, and run what is not done yet."""
+def run_step(
+    stage: Stage,
+    run_dir: Path,
+    console: Console,
+    engine: Engine,
+    record: Callable[[], None] = lambda: None,
+) -> StepResult:
+    """Plan a step, forget what is planned no more, and run what is not done yet.
+
+    `record` is called before the first unit is run, and if anything was forgotten.
+    """
     units = stage.plan()
-    prune(run_dir, stage.name, units)
+    forgotten = prune(run_dir, stage.name, units)
     waiting = pending(run_dir, units)
+    if forgotten or waiting:
+        record()
     if not waiting:
         console.print(f"{stage.name}: all {len(units)} units done before", highlight=False)
         check_step(run_dir, stage.name)

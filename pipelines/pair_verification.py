@@ -114,13 +114,14 @@ class PairVerifier:
             pairs: p pairs, most similar first.
             is_same_file: bool (p,), pairs of equal bytes, which need no verifier.
         """
-        if self.settings.skip_settled_pairs or not self.settings.budget.is_off:
-            return self._verify_in_turn(pairs, is_same_file)
-        return PairAnswers(np.ones(len(pairs), np.bool_), self._verify_all(pairs, is_same_file))
-
-    def _verify_all(self, pairs: ProposedPairs, is_same_file: NDArray[np.bool_]) -> pa.Table:
         ids = encode_ids(pairs.image_ids)
         ids_a, ids_b = ids[pairs.first], ids[pairs.second]
+        if self.settings.skip_settled_pairs or not self.settings.budget.is_off:
+            return self._verify_in_turn(pairs, ids_a, ids_b, is_same_file)
+        found = self._verify_all(ids_a, ids_b, is_same_file)
+        return PairAnswers(np.ones(len(pairs), np.bool_), found)
+
+    def _verify_all(self, ids_a: Ids, ids_b: Ids, is_same_file: NDArray[np.bool_]) -> pa.Table:
         if not is_same_file.any():
             return self.judge(self.features, ids_a, ids_b, self.settings)
         judged = self.judge(
@@ -131,7 +132,9 @@ class PairVerifier:
         order = np.argsort(np.argsort(is_same_file, kind="stable"), kind="stable")
         return pa.concat_tables([judged, same]).take(pa.array(order))
 
-    def _verify_in_turn(self, pairs: ProposedPairs, is_same_file: NDArray[np.bool_]) -> PairAnswers:
+    def _verify_in_turn(
+        self, pairs: ProposedPairs, ids_a: Ids, ids_b: Ids, is_same_file: NDArray[np.bool_]
+    ) -> PairAnswers:
         """One by one, as each answer may make another superfluous."""
         settled, budget = SettledPairs(self.min_neighbours), FailureBudget(self.settings.budget)
         is_found = np.zeros(len(pairs), np.bool_)
@@ -147,7 +150,8 @@ class PairVerifier:
                     num_over_budget += 1
                     continue
             is_found[row] = True
-            found.append(self._verify_all(pairs.select(row), is_same_file[row : row + 1]))
+            own = slice(row, row + 1)
+            found.append(self._verify_all(ids_a[own], ids_b[own], is_same_file[own]))
             verdict = PairVerdict(found[-1]["verdict"][0].as_py())
             settled.record(*ids, verdict)
             budget.record(*ids, verdict)

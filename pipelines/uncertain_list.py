@@ -13,7 +13,12 @@ from manifests.arrow_schemas import UNCERTAIN_PAIRS
 from manifests.atomic import write_text
 from manifests.lineage import digest_file
 from manifests.manifest_json import ManualAnswers, UncertainPairs
-from manifests.manual_answers import ANSWER_COLUMN, ManualAnswer, read_manual_answers
+from manifests.manual_answers import (
+    ANSWER_COLUMN,
+    ManualAnswer,
+    ManualAnswerError,
+    read_manual_answers,
+)
 from manifests.parquet_io import read_table
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
@@ -28,6 +33,9 @@ _HEADER = (
     "landmark_id", "landmark_name", "image_id_a", "image_id_b", "num_inliers", "verdict",
     "opposite_verdict_would", ANSWER_COLUMN,
 )  # fmt: skip
+
+_NO_ANSWER = b","
+"""How every row ends that nobody has touched."""
 
 _Row = dict[str, Any]
 
@@ -101,6 +109,20 @@ def write_decisive_pairs(
         }
         writer.writerow(cells[name] for name in _HEADER)
     write_text(path, stream.getvalue())
+
+
+def check_unanswered(path: Path) -> None:
+    """Look whether the list of decisive pairs may be written anew.
+
+    Raises:
+        ManualAnswerError: people have filled it in where it is.
+    """
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    if not all(line.endswith(_NO_ANSWER) for line in lines[1:]):
+        raise ManualAnswerError(
+            f"{path}: the run writes this file anew and what people filled in would be lost; move "
+            "it to a place outside the run folder and let clean.answers name it there"
+        )
 
 
 def describe_stake(row: _Row) -> str:

@@ -9,7 +9,7 @@ from manifests.manifest_json import read_manifest
 from manifests.parquet_io import read_table
 from manifests.rows import Decision
 from pipelines.decision_log import current_decisions
-from pipelines.run_folder import read_config, table_parts
+from pipelines.run_folder import RunFolderError, read_config, table_parts
 from pipelines.stages.emit import FOLDER
 from pipelines.stages.overlap import Overlap
 from training.overlap_split import find_overlapping_queries
@@ -22,7 +22,7 @@ def find_overlap(
 
     Args:
         evaluation_set: the set; decisions are looked up under its name.
-        run_dir: a run; only its candidates of removed classes count.
+        run_dir: a run; only its candidates of classes that it removed, or took images from, count.
         decisions: a file of decisions, instead of those of the run. Without a run, every confirmed
             photograph counts, because nobody says which classes were removed.
 
@@ -50,12 +50,16 @@ def find_overlap(
 def _find_in_run(
     eval_set: str, run_dir: Path, decisions: list[DecisionRow] | None
 ) -> frozenset[str]:
-    manifest = read_manifest(run_dir / FOLDER / "manifest.json")
+    min_confirmations = read_config(run_dir).emit.min_confirmations
+    path = run_dir / FOLDER / "manifest.json"
+    if not path.is_file():
+        raise RunFolderError(f"{run_dir}: has no manifests yet; run the job to its end")
+    manifest = read_manifest(path)
     columns = ["eval_set", "query_id", "image_id", "landmark_id", "source"]
     return find_overlapping_queries(
         eval_set,
         read_table(table_parts(run_dir, Overlap.name), CANDIDATES, columns),
         current_decisions(run_dir) if decisions is None else decisions,
-        {removed.landmark_id for removed in manifest.removed_classes},
-        read_config(run_dir).emit.min_confirmations,
+        {c.landmark_id for c in (*manifest.removed_classes, *manifest.reduced_classes)},
+        min_confirmations,
     )

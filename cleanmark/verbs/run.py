@@ -17,7 +17,6 @@ from pipelines.runners import prepare_engine
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
 _STAGES = ", ".join(STAGE_NAMES)
 
 

@@ -16,6 +16,7 @@ from manifests.certificates.certificate import Certificate
 from manifests.certificates.covered_tables import EVALUATION_IMAGES, EvaluationRole, FindingStatus
 from manifests.certificates.write import AuditTables, write_certificate_folder
 from manifests.decisions import DecisionRow, latest_per_reviewer, read_decisions
+from manifests.input_error import InputError
 from manifests.parquet_io import read_table
 from manifests.rows import CandidateVerdict
 from pipelines.audit.coverage import ListCoverage, measure_coverage
@@ -37,6 +38,9 @@ from pipelines.run_folder import table_parts
 from pipelines.stages.overlap import Overlap
 
 UNDECIDED_NAME: Final = "undecided.csv"
+_GIVEN: Final = ("eval_set", "query_id", "image_id")
+_NOT_FILLED_IN: Final = b"," * (len(DECISIONS.columns) - len(_GIVEN))
+"""How every row of it ends that nobody has touched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +73,9 @@ def certify(
 
     Raises:
         manifests.decisions.DecisionsError: the decisions cannot be read.
+        InputError: see `check_undecided`.
     """
+    check_undecided(out)
     work_dir = work_dir.absolute()
     training_list = read_training_list(config.train)
     coverage = measure_coverage(work_dir, training_list)
@@ -91,6 +97,21 @@ def certify(
     certificate = write_certificate_folder(out, facts, tables)
     _write_undecided(out / UNDECIDED_NAME, findings)
     return AuditOutcome(certificate, findings, coverage.uncovered, num_other)
+
+
+def check_undecided(out: Path) -> None:
+    """Look whether `undecided.csv` may be written anew.
+
+    Raises:
+        InputError: people have filled it in.
+    """
+    path = out / UNDECIDED_NAME
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    if not all(line.endswith(_NOT_FILLED_IN) for line in lines[1:]):
+        raise InputError(
+            f"{path}: the audit writes this file anew and what people filled in would be lost; "
+            "move it to another place and give that with --decisions"
+        )
 
 
 def _read_votes(
@@ -148,11 +169,5 @@ def _write_undecided(path: Path, findings: Iterable[Finding]) -> None:
     writer.writeheader()
     for finding in findings:
         if finding.status is FindingStatus.UNDECIDED:
-            writer.writerow(
-                {
-                    "eval_set": finding.eval_set,
-                    "query_id": finding.query_id,
-                    "image_id": finding.image_id,
-                }
-            )
+            writer.writerow({name: getattr(finding, name) for name in _GIVEN})
     write_text(path, stream.getvalue())

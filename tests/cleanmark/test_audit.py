@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 import yaml
@@ -90,6 +91,24 @@ def test_decisions_that_are_not_filled_in_are_refused(world, audited):
     result = _audit(world, out, "--decisions", out / "undecided.csv")
     assert result.exit_code == 2
     assert "row 2: reviewer is empty; fill it in" in result.output
+
+
+def test_what_people_filled_in_is_not_written_over(world, audited, tmp_path):
+    _, out = audited
+    shutil.copytree(out, tmp_path / "audit")
+    path = tmp_path / "audit/undecided.csv"
+    said = "ana,different,2026-05-01T12:00:00Z,"
+    path.write_text(path.read_text().replace(",,,,\n", f",{said}\r\n"), newline="")
+    filled_in = path.read_bytes()
+    assert said.encode() in filled_in
+    for arguments in ((), ("--decisions", path)):
+        result = _audit(world, tmp_path / "audit", *arguments)
+        assert result.exit_code == 2
+        assert f"{path}: the audit writes this file anew" in result.output
+        assert path.read_bytes() == filled_in
+    moved = path.rename(tmp_path / "decided.csv")
+    assert _audit(world, tmp_path / "audit", "--decisions", moved).exit_code == 0
+    assert moved.read_bytes() == filled_in
 
 
 def test_a_certificate_is_checked_and_a_changed_one_is_found(world, audited, tmp_path):

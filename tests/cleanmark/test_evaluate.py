@@ -21,8 +21,12 @@ from benchmark_files import (
 )
 from evaluate_verb import evaluate, refuse
 from tiny_run import QUERIES as TINY_QUERIES
-from tiny_run import draw_view, encode_jpeg
+from tiny_run import confirm_overlap, draw_view, encode_jpeg
+from typer.testing import CliRunner
 
+from cleanmark.cli import app
+from cleanmark.evaluation.overlapping import find_overlap
+from pipelines.evaluation_sets import read_evaluation_set
 from training.evaluation.records import read_record
 from training.revisited_metrics import Protocol
 
@@ -288,6 +292,24 @@ def test_a_runs_own_embedder_and_its_decisions(tiny_run, tiny_root, tmp_path):
         *QUICK,
     )  # fmt: skip
     assert read(out).sets[0].overlapping == ()
+
+
+@pytest.mark.parametrize("removes", ["classes", "images"])
+def test_queries_overlap_whatever_leaves_the_split_for_them(own_run, tmp_path, removes):
+    confirm_overlap(own_run.run_dir, tmp_path)
+    emitted = CliRunner().invoke(app, ["emit", str(own_run.run_dir), "--removes", removes])
+    assert emitted.exit_code == 0, emitted.output
+    (settings,) = own_run.config.evaluation_sets
+    found = find_overlap(read_evaluation_set(settings), own_run.run_dir, None)
+    assert found == {TINY_QUERIES[0]}
+
+
+def test_a_run_without_manifests_cannot_tell_which_queries_overlap(world, own_run, tmp_path):
+    source = ("--vlad", own_run.run_dir, "--out", tmp_path / "out")
+    given = ("--set", world.set_file, *source, "--run")
+    assert "nowhere: no run folder" in refuse(*given, tmp_path / "nowhere")
+    (own_run.run_dir / "manifests/manifest.json").unlink()
+    assert f"{own_run.run_dir}: has no manifests yet" in refuse(*given, own_run.run_dir)
 
 
 @pytest.mark.parametrize(

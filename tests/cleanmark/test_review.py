@@ -7,7 +7,8 @@ import pytest
 import yaml
 from command_line import run_cleanmark
 from review_client import Person, settle_body
-from tiny_run import OVERLAPPING_CLASS
+from stage_runs import Run
+from tiny_run import NAMES, OVERLAPPING_CLASS
 from typer.testing import CliRunner
 
 from cleanmark.cli import app
@@ -28,10 +29,12 @@ from manifests.decisions import DecisionRow
 from manifests.manifest_json import read_manifest
 from manifests.rows import CandidateVerdict, Decision
 from pipelines.decision_log import current_decisions, decision_parts
+from pipelines.run_folder import RunFolderError
 from review_ui.access import AccessSettings
 from review_ui.people import Role
 
 SAME, DIFFERENT, UNSURE = Decision.SAME, Decision.DIFFERENT, Decision.UNSURE
+NAME = NAMES[OVERLAPPING_CLASS]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -94,6 +97,34 @@ def test_points_of_a_crop_lie_in_the_box(folder):
         assert (x <= right).all()
         assert (y >= top).all()
         assert (y <= bottom).all()
+
+
+def test_a_class_that_bears_a_landmarks_name_is_shown_by_that_name(own_run):
+    """Its query id begins with `name:`, as that of one found by a text term with `text:`."""
+    sets = [
+        s.model_copy(update={"landmark_names": (NAME,)}) for s in own_run.config.evaluation_sets
+    ]
+    config = own_run.config.model_copy(update={"evaluation_sets": tuple(sets)})
+    Run(config, own_run.run_dir).finish()
+    folder = _open(own_run.run_dir)
+    run = folder.read_run()
+    named = {pair.candidate.query_id: pair for pair in run.pairs if pair.query is None}
+    assert {query_id: pair.text_term for query_id, pair in named.items()} == {
+        "text:bridge": "bridge",
+        f"name:{NAME}": NAME,
+    }
+    assert len(run.by_id) == len(run.pairs)
+    Person(_start(folder), "ana").vote(named[f"name:{NAME}"], SAME)
+    export_review(folder)
+    assert _removed(own_run.run_dir, "confirmed") == {OVERLAPPING_CLASS}
+
+
+def test_candidates_from_before_classes_were_judged_again_are_not_shown(own_run):
+    clean = own_run.config.clean.model_copy(update={"min_verified_neighbours": 4})
+    config = own_run.config.model_copy(update={"clean": clean})
+    Run(config, own_run.run_dir).finish("clean")
+    with pytest.raises(RunFolderError, match=r"not in the clean split any more; run the job again"):
+        _open(own_run.run_dir).read_run()
 
 
 def test_keys_survive_another_run_on_the_same_data(own_run, tiny_run, tmp_path):

@@ -77,6 +77,13 @@ def test_a_bad_file_is_refused_with_its_row_and_the_remedy(path, text, row, comp
     assert complaint in str(error.value)
 
 
+@pytest.mark.parametrize("name", ['"Old Mill', '"Old" Mill', 'Mill,"'])
+def test_a_quote_that_is_not_closed_hides_no_answers(path, name):
+    text = f"landmark_name,{HEADER}{name},a,b,same\nAll Souls,a,c,different\n"
+    with pytest.raises(ManualAnswerError, match="and close every double quote"):
+        _read(path, text)
+
+
 def test_what_is_no_file_is_refused(path):
     with pytest.raises(ManualAnswerError, match=r"answers\.csv: No such file .*clean\.answers"):
         read_manual_answers(path)

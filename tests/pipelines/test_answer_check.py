@@ -106,6 +106,6 @@ def test_an_image_is_no_pair_with_itself(tiny_run: Run, path):
 def test_a_file_that_the_run_will_write_over_is_refused(tiny_run: Run):
     path = tiny_run.run_dir / "manifests" / "decisive_pairs.csv"
     before = path.read_bytes()
-    with pytest.raises(ManualAnswerError, match="copy it to a place outside the run folder"):
+    with pytest.raises(ManualAnswerError, match="move it to a place outside the run folder"):
         read_checked_answers(path, tiny_run.run_dir, {})
     assert path.read_bytes() == before

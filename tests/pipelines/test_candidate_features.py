@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,25 @@ def test_no_more_is_kept_than_allowed_and_what_was_forgotten_comes_again(
     seen = [dict(zip(image_ids, described.describe(image_ids), strict=True)) for _ in range(2)]
     assert described.num_kept_bytes <= allowed
     assert all(_equal(seen[0][image_id], seen[1][image_id]) for image_id in image_ids)
+
+
+def test_who_stops_at_the_last_image_leaves_no_more_than_allowed(described, image_ids, monkeypatch):
+    features = list(described.describe(image_ids[:4]))
+    room = sum(map(len, features[1:])) * candidate_features.BYTES_PER_FEATURE
+    monkeypatch.setattr(candidate_features, "_KEPT_BYTES", room)
+    for _ in range(2):
+        in_turn = described.describe(image_ids[:4])
+        assert all(_equal(found, next(in_turn)) for found in features)
+        assert described.num_kept_bytes <= room
+
+
+def test_each_thread_has_its_own(described, image_ids):
+    first = list(described.describe(image_ids[:2]))
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(lambda: described.num_kept_bytes).result()
+        other = pool.submit(lambda: list(described.describe(image_ids[:2]))).result()
+    assert before == 0
+    assert all(_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_a_shard_that_is_gone_is_named(tiny_run, image_ids, tmp_path):

@@ -248,7 +248,7 @@ def _check_finished(stages: Sequence[Stage], run_dir: Path) -> None:
         elif waiting := pending(run_dir, stage.plan()):
             raise RunFolderError(
                 f"{run_dir}: stage {stage_of(stage.name)!r} is left out, but {len(waiting)} of its "
-                "units are not done for this configuration; run it too"
+                "units are not done for this configuration; run it too, with `cleanmark run`"
             )
 
 

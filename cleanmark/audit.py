@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 
@@ -11,11 +12,12 @@ from manifests.certificates.certificate import CERTIFICATE_NAME
 from manifests.certificates.covered_tables import FOLDER, FindingStatus
 from pipelines.audit.certify import UNDECIDED_NAME, AuditOutcome, certify, check_undecided
 from pipelines.audit.findings import Finding
+from pipelines.audit.folder import WORK_FOLDER
 from pipelines.audit.job import run_audit_steps
 from pipelines.audit.settings import AuditConfig
 from pipelines.job import StepResult
+from pipelines.run_folder import RunFolderError, is_run_folder
 
-WORK_FOLDER = "work"
 _MAX_CLASSES = 20
 _MAX_QUERIES = 4
 
@@ -33,7 +35,8 @@ def run_audit(
         config: of the audit.
         out: folder of the certificate; the work folder is in it.
         console: where progress and outcome are shown.
-        decisions: what people say of earlier findings, if anything.
+        decisions: what people say of earlier findings, if anything, beside what they decided in
+            the review of the audit, which lies in `out`.
         beam_args: Beam's own options.
 
     Returns:
@@ -42,7 +45,7 @@ def run_audit(
     Raises:
         manifests.input_error.InputError: something that was given cannot be used.
     """
-    check_undecided(out)
+    _check_folder(out)
     results = run_audit_steps(config, out / WORK_FOLDER, console, beam_args)
     if any(result.failures for result in results):
         return results, None
@@ -57,6 +60,14 @@ def run_audit(
         )
     _print_where(console, out, outcome)
     return results, outcome
+
+
+def _check_folder(out: Path) -> None:
+    check_undecided(out)
+    if is_run_folder(out):
+        raise RunFolderError(
+            f"{out}: the folder of a run, which has decisions of its own; give another --out"
+        )
 
 
 def _print_findings(console: Console, findings: Sequence[Finding]) -> None:
@@ -105,9 +116,10 @@ def _print_where(console: Console, out: Path, outcome: AuditOutcome) -> None:
     if outcome.certificate.findings.get(FindingStatus.UNDECIDED):
         _say(
             console,
-            f"What waits for a decision is in {out / UNDECIDED_NAME}: in a copy of it, fill in "
-            "reviewer, decision (same, different or unsure) and decided_at, and give that with "
-            "--decisions.",
+            f"Matches wait for a decision. `cleanmark review {quote(str(out))}` shows them in the "
+            "browser; the same command as now then takes what people said. Or, without pictures: "
+            "fill in reviewer, decision (same, different or unsure) and decided_at in a copy of "
+            f"{out / UNDECIDED_NAME}, and give that with --decisions.",
         )
 
 

@@ -20,7 +20,7 @@ VERBS = {
     "plan": "Say what a job will take: images, pairs, hours, disk and money, from a small probe.",
     "run": "Run a job, or go on with one that was stopped.",
     "status": "Show what is done, what is pending, and why units failed or images were removed.",
-    "review": "Let people decide on the candidates of a run, in the browser.",
+    "review": "Let people decide on the candidates of a run or an audit, in the browser.",
     "emit": "Apply the decisions made so far and write the manifests again.",
     "report": "Write one self-contained HTML page about a run, with its pictures and plots.",
     "rgldv2": "Take the 18 published classes out of GLDv2-clean; needs no image.",

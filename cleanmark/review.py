@@ -1,4 +1,4 @@
-"""`cleanmark review`: people decide on the candidates of a run, in the browser."""
+"""`cleanmark review`: people decide on the candidates of a run or audit, in the browser."""
 
 import getpass
 import json
@@ -13,7 +13,7 @@ import uvicorn
 from pydantic import Field, ValidationError
 
 from cleanmark.review_error import ReviewError
-from cleanmark.review_run import read_review_run
+from cleanmark.review_subject import ReviewSubject, find_subject
 from manifests.arrow_schemas import DECISIONS
 from manifests.atomic import write_text
 from manifests.decisions import DecisionRow
@@ -22,8 +22,7 @@ from manifests.rows import Decision
 from manifests.strict_model import StrictModel
 from manifests.yaml_settings import ConfigError, read_yaml_settings
 from pipelines.decision_log import current_decisions, import_decisions
-from pipelines.run_config import RunConfig
-from pipelines.run_folder import locked, read_config
+from pipelines.run_folder import locked
 from review_ui.access import AccessSettings, is_loopback
 from review_ui.agreement import measure_agreement
 from review_ui.app import create_app
@@ -65,25 +64,28 @@ class ReviewSettings(StrictModel):
 
 @dataclass(frozen=True)
 class ReviewFolder:
-    """A run and the review of it.
+    """A run or an audit, and the review of it.
 
     Attributes:
-        run_dir: the run folder.
-        config: of the run.
+        subject: what is reviewed.
         settings: the reviewers file.
         store: votes and adjudications.
         people: who may sign in.
     """
 
-    run_dir: Path
-    config: RunConfig
+    subject: ReviewSubject
     settings: ReviewSettings
     store: EventStore
     people: People
 
+    @property
+    def decisions_dir(self) -> Path:
+        """Where an export goes."""
+        return self.subject.folder / "decisions"
+
     def read_run(self) -> ReviewRun:
-        """The evidence of the run."""
-        return read_review_run(self.run_dir, self.config)
+        """The evidence."""
+        return self.subject.read_run()
 
 
 def load_review_settings(path: Path | None) -> ReviewSettings:
@@ -104,18 +106,18 @@ def load_review_settings(path: Path | None) -> ReviewSettings:
     return settings
 
 
-def open_review(run_dir: Path, reviewers: Path | None, database: str | None) -> ReviewFolder:
-    """Open the review of a run; its votes lie in the run folder unless a database is named.
+def open_review(folder: Path, reviewers: Path | None, database: str | None) -> ReviewFolder:
+    """Open the review of a run or audit; its votes lie in the folder unless a database is named.
 
     Raises:
-        RunFolderError: `run_dir` is no run folder.
+        RunFolderError: `folder` is of neither.
         ReviewError: the reviewers file cannot be used.
         DatabaseError: the database cannot be opened.
     """
-    config = read_config(run_dir)
+    subject = find_subject(folder)
     settings = load_review_settings(reviewers)
-    engine = open_database(database or sqlite_url(run_dir / "review" / "votes.sqlite3"))
-    return ReviewFolder(run_dir, config, settings, EventStore(engine), People(engine))
+    engine = open_database(database or sqlite_url(folder / "review" / "votes.sqlite3"))
+    return ReviewFolder(subject, settings, EventStore(engine), People(engine))
 
 
 def choose_access(settings: ReviewSettings, host: str, port: int) -> AccessSettings:
@@ -172,41 +174,42 @@ def invite(folder: ReviewFolder, name: str, role: Role) -> str:
 def verify_review(folder: ReviewFolder) -> list[str]:
     """Check the log, what is folded from it, and its last export; return the faults, in words."""
     faults = folder.store.verify()
-    exported = folder.run_dir / "decisions" / EXPORTED_EVENTS
+    exported = folder.decisions_dir / EXPORTED_EVENTS
     if exported.is_file():
         faults += check_against(folder.store, exported)
     return faults
 
 
 def export_review(folder: ReviewFolder, path: Path | None = None) -> int:
-    """Write what was decided into the run, for `cleanmark emit`; return the number of decisions.
+    """Write what was decided into the folder, for what applies it; return the number of decisions.
 
-    `RUN/decisions/` gets the decisions that changed since the last time, the whole log and the
+    Its `decisions/` gets the decisions that changed since the last time, the whole log and the
     agreement of the reviewers; `path` gets the log once more, to take it elsewhere.
 
     Raises:
-        RunFolderError: another process is at work in the run folder.
+        RunFolderError: another process is at work in the folder.
     """
+    subject = folder.subject
     events = list(folder.store.read_events())
     votes = folder.store.votes()
-    pairs = folder.read_run().pairs
+    run = folder.read_run()
     decisions = make_decisions(
-        pairs,
+        run.pairs,
         votes,
         folder.store.adjudications(),
         folder.settings.rule,
-        folder.config.emit.min_confirmations,
+        run.min_confirmations,
     )
     agreement = json.dumps(asdict(measure_agreement(votes)), indent=2)
-    decisions_dir = folder.run_dir / "decisions"
-    with locked(folder.run_dir):
-        current = {row.key: row for row in current_decisions(folder.run_dir)}
-        changes = find_changes(current, decisions, _list_spoken(pairs, events))
+    with locked(subject.locked_dir):
+        rows = current_decisions(subject.folder, any_image_id=subject.any_image_id)
+        current = {row.key: row for row in rows}
+        changes = find_changes(current, decisions, _list_spoken(run.pairs, events))
         if changes:
-            _add_decisions(folder.run_dir, changes)
-        for target in (decisions_dir / EXPORTED_EVENTS, *([path] if path else [])):
+            _add_decisions(subject, changes)
+        for target in (folder.decisions_dir / EXPORTED_EVENTS, *([path] if path else [])):
             write_events(target, events)
-        write_text(decisions_dir / AGREEMENT_FILE, agreement + "\n")
+        write_text(folder.decisions_dir / AGREEMENT_FILE, agreement + "\n")
     return len(decisions)
 
 
@@ -215,10 +218,10 @@ def find_changes(
     wanted: Sequence[DecisionRow],
     spoken: set[_Key],
 ) -> list[DecisionRow]:
-    """The rows that turn the decisions of a run into those of the review.
+    """The rows that turn the decisions of a folder into those of the review.
 
     Args:
-        current: what the run holds, by candidate and reviewer.
+        current: what the folder holds, by candidate and reviewer.
         wanted: what it shall hold of this review.
         spoken: what the review ever decided, by candidate and reviewer. Decisions that came by
             another way are left alone.
@@ -261,7 +264,7 @@ def serve(review: Review, listener: socket.socket) -> None:
 
 
 def _list_spoken(pairs: Iterable[Pair], events: Iterable[Event]) -> set[_Key]:
-    """Candidates, as this run calls them, with everybody who ever spoke of them in the review."""
+    """Candidates, as the folder calls them, with everybody who ever spoke of them in the review."""
     speakers: dict[str, set[str]] = {}
     for event in events:
         speakers.setdefault(event.content_key, set()).add(event.reviewer)
@@ -270,12 +273,12 @@ def _list_spoken(pairs: Iterable[Pair], events: Iterable[Event]) -> set[_Key]:
     }
 
 
-def _add_decisions(run_dir: Path, rows: Iterable[DecisionRow]) -> None:
+def _add_decisions(subject: ReviewSubject, rows: Iterable[DecisionRow]) -> None:
     columns = [asdict(row) | {"decided_at": row.decided_at.isoformat()} for row in rows]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "decisions.parquet"
         write_rows(path, DECISIONS, columns)
-        import_decisions(run_dir, path)
+        import_decisions(subject.folder, path, any_image_id=subject.any_image_id)
 
 
 def _just_after(row: DecisionRow) -> datetime:

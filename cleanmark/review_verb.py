@@ -58,7 +58,7 @@ class ReviewOptions:
         return self.verify or any(option is not None for option in named)
 
 
-def hold_review(run_dir: Path, options: ReviewOptions, console: Console) -> bool:
+def hold_review(path: Path, options: ReviewOptions, console: Console) -> bool:
     """Do what the options ask for, in the order import, verify, invite, revoke, export; or serve.
 
     Returns:
@@ -66,10 +66,10 @@ def hold_review(run_dir: Path, options: ReviewOptions, console: Console) -> bool
 
     Raises:
         ReviewError: something cannot be used; the message names it.
-        RunFolderError: `run_dir` is no run folder, or in use.
+        RunFolderError: `path` is no folder of a run or of an audit, or in use.
     """
     with _one_kind_of_error():
-        folder = open_review(run_dir, options.reviewers, options.database)
+        folder = open_review(path, options.reviewers, options.database)
         if options.is_task:
             return _do_tasks(folder, options, console)
         _serve(folder, options, console)
@@ -114,7 +114,7 @@ def _serve(folder: ReviewFolder, options: ReviewOptions, console: Console) -> No
         except KeyboardInterrupt:
             _say(console, "stopped")
     _export(folder, console)
-    _say(console, f"cleanmark emit {folder.run_dir}  applies them")
+    _say(console, folder.subject.applied_by)
 
 
 def _listen(options: ReviewOptions) -> socket.socket:
@@ -129,7 +129,7 @@ def _listen(options: ReviewOptions) -> socket.socket:
 
 def _export(folder: ReviewFolder, console: Console, path: Path | None = None) -> None:
     num_decisions = export_review(folder, path)
-    _say(console, f"{num_decisions} decisions in {folder.run_dir / 'decisions'}")
+    _say(console, f"{num_decisions} decisions in {folder.decisions_dir}")
     if path is not None:
         _say(console, f"the log in {path}")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from manifests.rows import CandidateSource, CandidateVerdict, Decision
 from review_ui.describe import describe_evidence
-from review_ui.evidence import LandmarkClass, Pair
+from review_ui.evidence import LandmarkClass, Pair, Purpose
 from review_ui.messages import EvidenceOut
-from review_ui.outcomes import Contest, Outcome
+from review_ui.outcomes import Contest, Outcome, Outcomes
 from review_ui.review import Review
 from review_ui.rules import PairState
 from review_ui.sight import Progress, Sight
@@ -64,8 +64,8 @@ class ClassPage:
         cards: its pairs, in the order of work.
         progress: over its pairs.
         num_hidden: pairs of the whole run whose votes the reviewer may not see yet.
-        outcomes: what each policy would do.
-        contests: for each query that hit the class, the confirmed classes.
+        outcomes: what each policy would do; empty in an audit, which removes nothing.
+        contests: for each query that hit the class, the confirmed classes; likewise.
         titles: landmark id -> name, of the classes in `contests`.
     """
 
@@ -94,7 +94,8 @@ def list_classes(review: Review, sight: Sight) -> list[ClassLine]:
 def describe_class(review: Review, landmark: LandmarkClass, sight: Sight) -> ClassPage:
     """All that the class view shows to a reviewer."""
     pairs = review.run.pairs_of_class[landmark.landmark_id]
-    outcomes = review.preview(sight)
+    is_removal = review.run.purpose is Purpose.REMOVAL
+    outcomes = review.preview(sight) if is_removal else Outcomes((), (), {})
     contests = outcomes.contests_of(landmark.landmark_id)
     shown = {landmark_id for contest in contests for landmark_id, _ in contest.standings}
     return ClassPage(

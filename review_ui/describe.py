@@ -34,7 +34,10 @@ def describe_pair(review: Review, pair: Pair, reviewer: Reviewer) -> PairOut:
     return PairOut(
         pair_id=pair.pair_id,
         landmark=LandmarkOut(
-            landmark_id=landmark.landmark_id, title=landmark.title, num_images=landmark.num_images
+            landmark_id=landmark.landmark_id,
+            title=landmark.title,
+            num_images=landmark.num_images,
+            is_numbered=landmark.is_numbered,
         ),
         query=_describe_query(review, pair),
         text_term=pair.text_term,

@@ -1,7 +1,8 @@
-"""What the app must know of a run; `cleanmark.review` reads it from a run folder."""
+"""What the app must know of a run or an audit; `cleanmark.review` reads it from the folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -119,12 +120,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class LandmarkClass:
-    """A class with candidates: its name, its size in the clean split, and its photographs."""
+    """A class with candidates: its name, its size in the clean split, and its photographs.
+
+    Attributes:
+        landmark_id: its number.
+        name: None if it has none.
+        num_images: in the clean split, or in the list of an audit.
+        photographs: some of these.
+        is_numbered: whether anybody else calls it by its number; not so if the list of an audit
+            has text for labels.
+    """
 
     landmark_id: int
     name: str | None
     num_images: int
     photographs: tuple[Photograph, ...]
+    is_numbered: bool = True
 
     @property
     def title(self) -> str:
@@ -163,16 +174,26 @@ class EvidenceError(ValueError):
     """A photograph that cannot be shown; the message says why."""
 
 
+class Purpose(StrEnum):
+    """What decisions are for."""
+
+    REMOVAL = "removal"
+    """Of classes from the clean split of a run."""
+    CERTIFICATE = "certificate"
+    """Of an audit, which removes nothing."""
+
+
 @dataclass(frozen=True)
 class ReviewRun:
-    """The evidence of a run.
+    """The evidence of a run, or of an audit.
 
     Attributes:
         name: what the header calls it.
         pairs: in the order of work (`review_ui.work_queue.order_pairs`).
         classes: landmark id -> class, of every class with a candidate.
-        min_confirmations: of the run's `emit` settings.
+        min_confirmations: how many `same` confirm a pair.
         finder: finds the points in which pairs agree.
+        purpose: what the decisions are for.
     """
 
     name: str
@@ -180,6 +201,7 @@ class ReviewRun:
     classes: Mapping[int, LandmarkClass]
     min_confirmations: int
     finder: MatchFinder
+    purpose: Purpose = Purpose.REMOVAL
 
     @cached_property
     def by_id(self) -> Mapping[str, Pair]:

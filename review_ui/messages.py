@@ -128,6 +128,8 @@ class LandmarkOut(StrictModel):
     landmark_id: int
     title: str
     num_images: int
+    is_numbered: bool
+    """Whether people know its number."""
 
 
 class EvidenceOut(StrictModel):

@@ -10,6 +10,7 @@ from starlette.status import HTTP_303_SEE_OTHER
 
 from manifests.lineage import CODE_VERSION
 from review_ui.access import find_session, set_session_cookie
+from review_ui.evidence import Purpose
 from review_ui.people import Session
 from review_ui.review import CurrentReview
 
@@ -58,7 +59,12 @@ def render(
 ) -> Response:
     """Make a page; hand out the session that was begun on the way, if any."""
     review = request.app.state.review
-    common = {"session": session, "run_name": review.run.name, "version": CODE_VERSION}
+    common = {
+        "session": session,
+        "run_name": review.run.name,
+        "is_audit": review.run.purpose is Purpose.CERTIFICATE,
+        "version": CODE_VERSION,
+    }
     response = _TEMPLATES.TemplateResponse(request, name, common | context, status_code=status_code)
     session_token: str | None = getattr(request.state, "new_session_token", None)
     if session_token is not None:

@@ -28,7 +28,7 @@ EVENTS = Table(
     Column("evidence_digest", _DIGEST, nullable=False),
     Column("eval_set", String(64), nullable=False),
     Column("query_id", Text, nullable=False),
-    Column("image_id", String(32), nullable=False),
+    Column("image_id", Text, nullable=False),
     Column("comment", Text),
     Column("app_version", String(32), nullable=False),
     Column("decided_at", _TIME, nullable=False),

@@ -14,6 +14,7 @@ from tiny_run import draw_view, encode_jpeg
 
 from manifests.gldv2_csv import member_path
 from pipelines.audit.certify import AuditOutcome, certify
+from pipelines.audit.folder import WORK_FOLDER, write_audit_config
 from pipelines.audit.job import build_audit_steps
 from pipelines.audit.settings import AuditConfig, load_audit
 from pipelines.audit.training_list import read_training_list
@@ -53,6 +54,18 @@ def draw_photographs(*, leak: bool = False) -> dict[str, tuple[int, bytes]]:
     if leak:
         photographs[LEAK_ID] = (LEAK_CLASS, encode_jpeg(draw_view(_WALL_OF_QUERY["north"], 5)))
     return photographs
+
+
+def write_class_folders(root: Path, photographs: dict[str, tuple[int, bytes]]) -> Path:
+    """Write the photographs into a folder for each class, whose label is text; return the folder.
+
+    An image is called by its path then, such as ``class 20/4d.jpg``.
+    """
+    for image, (landmark_id, data) in photographs.items():
+        path = root / f"class {landmark_id}" / f"{image.lstrip('0')}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
 
 
 def write_gldv2(root: Path, photographs: dict[str, tuple[int, bytes]]) -> Path:
@@ -112,8 +125,10 @@ def run_audit_here(config: AuditConfig, out: Path, decisions: Path | None = None
     Raises:
         AssertionError: a unit failed.
     """
-    run_steps_here(config, out / "work")
-    return certify(config, out / "work", out, decisions)
+    work_dir = out / WORK_FOLDER
+    write_audit_config(work_dir, config)
+    run_steps_here(config, work_dir)
+    return certify(config, work_dir, out, decisions)
 
 
 def run_steps_here(config: AuditConfig, work_dir: Path, until: str = "overlap") -> dict[str, int]:

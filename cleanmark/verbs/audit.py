@@ -47,7 +47,11 @@ def audit(
     ] = None,
     decisions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What people say of findings, as CSV or Parquet."),
+        typer.Option(
+            metavar="FILE",
+            help="What people say of findings, as CSV or Parquet, beside what `cleanmark review` "
+            "wrote.",
+        ),
     ] = None,
     *,
     attach: Annotated[

@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from cleanmark.review_verb import ReviewOptions, hold_review
-from cleanmark.verbs.arguments import RunDir
 from cleanmark.verbs.failures import polite_failure
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -15,7 +14,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def review(
-    run_dir: RunDir,
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an audit's certificate.")
+    ],
     *,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
@@ -44,11 +45,11 @@ def review(
         Path | None, typer.Option("--import", metavar="FILE.parquet", help="Merge another log.")
     ] = None,
 ) -> None:
-    """Let people decide on the candidates of a run, in the browser."""
+    """Let people decide on the candidates of a run or an audit, in the browser."""
     console = Console()
     with polite_failure(console):
         options = ReviewOptions(
             host, port, reviewers, database, invite, lead, revoke, verify, export_to, import_from
         )
-        if not hold_review(run_dir, options, console):
+        if not hold_review(folder, options, console):
             raise typer.Exit(1)

@@ -33,6 +33,7 @@ from pipelines.audit.probes import (
 from pipelines.audit.settings import AuditConfig
 from pipelines.audit.tables import EVALUATED
 from pipelines.audit.training_list import read_training_list
+from pipelines.decision_log import current_decisions
 from pipelines.evaluation_sets import read_evaluation_set
 from pipelines.run_folder import table_parts
 from pipelines.stages.overlap import Overlap
@@ -68,18 +69,18 @@ def certify(
     Args:
         config: of the audit.
         work_dir: where all steps are done.
-        out: folder of the certificate.
-        decisions: what people say of the findings, if anything.
+        out: folder of the certificate, with what people decided in the review of the audit.
+        decisions: what else people say of the findings, if anything.
 
     Raises:
-        manifests.decisions.DecisionsError: the decisions cannot be read.
+        manifests.decisions.DecisionsError: decisions cannot be read.
         InputError: see `check_undecided`.
     """
     check_undecided(out)
     work_dir = work_dir.absolute()
     training_list = read_training_list(config.train)
     coverage = measure_coverage(work_dir, training_list)
-    votes, num_other = _read_votes(decisions, config, coverage)
+    votes, num_other = _read_votes(out, decisions, config, coverage)
     candidates = read_table(table_parts(work_dir, Overlap.name), CANDIDATES).to_pylist()
     evaluated = read_table(table_parts(work_dir, DigestEvaluation.name), EVALUATED).to_pylist()
     listed = [row for row in candidates if not row["image_id"].startswith(ID_PREFIX)]
@@ -115,10 +116,14 @@ def check_undecided(out: Path) -> None:
 
 
 def _read_votes(
-    path: Path | None, config: AuditConfig, coverage: ListCoverage
+    out: Path, path: Path | None, config: AuditConfig, coverage: ListCoverage
 ) -> tuple[list[DecisionRow], int]:
-    """The votes on what is audited, and the number of all others."""
-    votes = latest_per_reviewer(read_decisions(path, any_image_id=True)) if path else []
+    """The votes on what is audited, and the number of all others.
+
+    The later word of a reviewer counts, wherever it stands; of equal times that of `path`.
+    """
+    given = read_decisions(path, any_image_id=True) if path else []
+    votes = latest_per_reviewer([*current_decisions(out, any_image_id=True), *given])
     sets = {evaluation_set.name for evaluation_set in config.evaluation_sets}
     voted = {vote.image_id for vote in votes if vote.eval_set in sets}
     image_ids = coverage.images["image_id"]

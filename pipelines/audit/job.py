@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from manifests.atomic import write_text
 from pipelines.audit.adapted_steps import KeepAll, LearnCodebookFromList
 from pipelines.audit.evaluation_digests import DigestEvaluation
+from pipelines.audit.folder import write_audit_config
 from pipelines.audit.listing import FindInShards, PlaceImages
 from pipelines.audit.planting import PlantCanaries, read_planted
 from pipelines.audit.scanning import ScanImages
@@ -24,8 +24,6 @@ from pipelines.stages.embed import Embed
 from pipelines.stages.embed_network import EmbedByNetwork
 from pipelines.stages.overlap import Overlap
 from pipelines.units import Stage
-
-_CONFIG_FILE = "audit.json"
 
 
 def run_audit_steps(
@@ -47,7 +45,7 @@ def run_audit_steps(
         locked(work_dir),
         open_engine(config.runner, beam_args) as engine,
     ):
-        write_text(work_dir / _CONFIG_FILE, config.model_dump_json(indent=1) + "\n")
+        write_audit_config(work_dir, config)
         for stage in build_audit_steps(config, work_dir):
             results.append(run_step(stage, work_dir, console, engine))
             heed_ctrl_c()

@@ -37,7 +37,8 @@ export class PairPage {
   showWords(pair) {
     const { evidence, landmark } = pair;
     element("title").textContent = landmark.title;
-    element("class-info").textContent = `${landmark.num_images.toLocaleString("en")} photographs · class ${landmark.landmark_id} ·`;
+    const number = landmark.is_numbered ? ` class ${landmark.landmark_id} ·` : "";
+    element("class-info").textContent = `${landmark.num_images.toLocaleString("en")} photographs ·${number}`;
     element("class-link").href = `/classes/${landmark.landmark_id}`;
     element("query-kind").textContent = pair.query ? "Query" : "Name";
     element("query-name").textContent = pair.query ? `${pair.query.query_id} · ${pair.eval_set}` : `of ${pair.eval_set}`;
@@ -104,7 +105,7 @@ export class PairPage {
     element("finished-title").textContent = left ? "That is all of these" : "You have decided every pair";
     element("finished-text").textContent = left
       ? `${left} of all ${progress.total} pairs are left for you.`
-      : `All ${progress.total} pairs. Nothing is removed before somebody runs “cleanmark emit”.`;
+      : `All ${progress.total} pairs. ${element("finished-text").dataset.whatNext}`;
     element("count").textContent = `${progress.mine} of ${progress.total} decided`;
     element("progress").max = progress.total;
     element("progress").value = progress.mine;

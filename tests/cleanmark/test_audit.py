@@ -7,13 +7,17 @@ import shutil
 import pytest
 import yaml
 from audit_world import LEAK_CLASS, LEAK_ID, SMALL, write_world
+from review_client import ORIGIN, Person
 from typer.testing import CliRunner
 
 from cleanmark.cli import app
+from cleanmark.review import export_review, open_review, start_review
 from manifests.certificates.covered_tables import FOLDER
 from manifests.certificates.verify import verify_certificate
 from manifests.input_error import InputError
+from manifests.rows import Decision
 from pipelines.fork_server import start_fork_server
+from review_ui.access import AccessSettings
 from training.manifest_checks import check_files
 
 
@@ -61,7 +65,8 @@ def test_a_leak_is_named_and_does_not_pass(audited):
     assert lines[place + 1] == "  1 image like walls/north"
     assert "did not pass" in result.output
     assert f"certificate: {out / 'certificate.json'}" in result.output
-    assert str(out / "undecided.csv") in result.output
+    hint = lines[-1]
+    assert 0 < hint.index(f"`cleanmark review {out}`") < hint.index(str(out / "undecided.csv"))
 
 
 def test_two_workers_certify_the_same(world, audited, tmp_path):
@@ -84,6 +89,19 @@ def test_people_let_it_pass_and_the_audit_goes_on(world, audited, tmp_path):
     assert "verdict: passed" in result.output
     assert _run("--verify", out).exit_code == 0
     assert _audit(world, out).exit_code == 1
+
+
+def test_the_same_command_takes_what_was_decided_in_the_review(world, audited, tmp_path):
+    _, out = audited
+    shutil.copytree(out, tmp_path / "audit")
+    folder = open_review(tmp_path / "audit", None, None)
+    review = start_review(folder, AccessSettings(ORIGIN))
+    (pair,) = review.run.pairs
+    Person(review, "ana").vote(pair, Decision.DIFFERENT)
+    export_review(folder)
+    result = _audit(world, tmp_path / "audit")
+    assert result.exit_code == 0, result.output
+    assert "cleanmark review" not in result.output
 
 
 def test_decisions_that_are_not_filled_in_are_refused(world, audited):

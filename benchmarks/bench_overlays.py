@@ -17,18 +17,9 @@ from curation.sift import SiftSettings, extract_sift
 from curation.verification import verify_pair
 from curation.verification_settings import VerificationSettings
 from manifests.features import LocalFeatures
-from manifests.rows import PairReason, PairVerdict
+from manifests.rows import GUARD_REASONS, PairVerdict
 
 VERIFICATION = VerificationSettings()
-GUARDS = (
-    PairReason.DEGENERATE_MODEL,
-    PairReason.MANY_TO_ONE,
-    PairReason.WATERMARK,
-    PairReason.FRAME,
-    PairReason.STATIC_OVERLAY,
-    PairReason.TOO_CONCENTRATED,
-)
-"""Reasons with which a pair is refused although it reached the threshold."""
 
 
 def main() -> None:
@@ -136,11 +127,11 @@ def _is_accepted(found: Verification) -> bool:
 
 def _reached_threshold(found: Verification) -> bool:
     """Whether the pair would be verified if there were no guards."""
-    return _is_accepted(found) or found.reason in GUARDS
+    return _is_accepted(found) or found.reason in GUARD_REASONS
 
 
 def _count_guards(answers: list[Verification]) -> dict[str, int]:
-    reasons = Counter(found.reason.value for found in answers if found.reason in GUARDS)
+    reasons = Counter(found.reason.value for found in answers if found.reason in GUARD_REASONS)
     return dict(sorted(reasons.items()))
 
 

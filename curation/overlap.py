@@ -12,21 +12,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from manifests.rows import CandidateSource, CandidateVerdict, PairReason, PairVerdict
+from manifests.rows import (
+    GUARD_REASONS,
+    CandidateSource,
+    CandidateVerdict,
+    PairReason,
+    PairVerdict,
+)
 from manifests.strict_model import StrictModel
 
 ProbeName = Literal["crop", "whole"]
 """The views of a query: its landmark's box, or the whole photograph."""
-
-_OBJECTIONS = (
-    PairReason.DEGENERATE_MODEL,
-    PairReason.MANY_TO_ONE,
-    PairReason.WATERMARK,
-    PairReason.FRAME,
-    PairReason.STATIC_OVERLAY,
-    PairReason.TOO_CONCENTRATED,
-)
-"""Reasons of guards; with any other reason for a rejection, too little agrees."""
 
 
 class OverlapSettings(StrictModel):
@@ -193,7 +189,7 @@ def _judge(match: ProbeMatch, settings: OverlapSettings) -> tuple[CandidateVerdi
         if enough:
             return CandidateVerdict.MATCH, match.reason
         return CandidateVerdict.BELOW_THRESHOLD, PairReason.TOO_FEW_INLIERS
-    if match.reason in _OBJECTIONS:
+    if match.reason in GUARD_REASONS:
         return CandidateVerdict.REJECTED, match.reason
     if enough:
         raise ValueError(

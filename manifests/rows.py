@@ -48,6 +48,19 @@ class PairReason(StrEnum):
     TOO_CONCENTRATED = "too_concentrated"
 
 
+GUARD_REASONS = frozenset(
+    {
+        PairReason.DEGENERATE_MODEL,
+        PairReason.MANY_TO_ONE,
+        PairReason.WATERMARK,
+        PairReason.FRAME,
+        PairReason.STATIC_OVERLAY,
+        PairReason.TOO_CONCENTRATED,
+    }
+)
+"""Reasons of guards; with any other reason for a rejection, too little agrees."""
+
+
 class ImageReason(StrEnum):
     """Why an image was kept or dropped by the cleaning (`verdicts.reason`)."""
 

@@ -30,10 +30,10 @@ $(ENGINES): $(INSTALLED)
 demo: $(INSTALLED)  ## the whole job on an embedded miniature data set, into demo/
 	$(BIN)/cleanmark demo --out demo
 
-# Three at a time, as many tests wait for processes. One thread each for products of matrices: with
-# more, they wait for each other.
+# Two tests at a time, each with one thread for its products of matrices: with more, they wait for
+# each other.
 test: $(ENGINES)  ## the tests that run anywhere in minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(ENGINES)  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow

@@ -20,6 +20,7 @@ from manifests.manual_answers import (
     read_manual_answers,
 )
 from manifests.parquet_io import read_table
+from pipelines.fill_in_lists import is_filled_in
 from pipelines.markers import output_digests
 from pipelines.run_folder import table_parts
 from pipelines.stages.uncertain import (
@@ -33,9 +34,6 @@ _HEADER = (
     "landmark_id", "landmark_name", "image_id_a", "image_id_b", "num_inliers", "verdict",
     "opposite_verdict_would", ANSWER_COLUMN,
 )  # fmt: skip
-
-_NO_ANSWER = b","
-"""How every row ends that nobody has touched."""
 
 _Row = dict[str, Any]
 
@@ -117,8 +115,7 @@ def check_unanswered(path: Path) -> None:
     Raises:
         ManualAnswerError: people have filled it in where it is.
     """
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    if not all(line.endswith(_NO_ANSWER) for line in lines[1:]):
+    if is_filled_in(path, [ANSWER_COLUMN]):
         raise ManualAnswerError(
             f"{path}: the run writes this file anew and what people filled in would be lost; move "
             "it to a place outside the run folder and let clean.answers name it there"

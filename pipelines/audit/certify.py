@@ -35,13 +35,13 @@ from pipelines.audit.tables import EVALUATED
 from pipelines.audit.training_list import read_training_list
 from pipelines.decision_log import current_decisions
 from pipelines.evaluation_sets import read_evaluation_set
+from pipelines.fill_in_lists import is_filled_in
 from pipelines.run_folder import table_parts
 from pipelines.stages.overlap import Overlap
 
 UNDECIDED_NAME: Final = "undecided.csv"
 _GIVEN: Final = ("eval_set", "query_id", "image_id")
-_NOT_FILLED_IN: Final = b"," * (len(DECISIONS.columns) - len(_GIVEN))
-"""How every row of it ends that nobody has touched."""
+_TO_FILL_IN: Final = tuple(c.name for c in DECISIONS.columns if c.name not in _GIVEN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +107,7 @@ def check_undecided(out: Path) -> None:
         InputError: people have filled it in.
     """
     path = out / UNDECIDED_NAME
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    if not all(line.endswith(_NOT_FILLED_IN) for line in lines[1:]):
+    if is_filled_in(path, _TO_FILL_IN):
         raise InputError(
             f"{path}: the audit writes this file anew and what people filled in would be lost; "
             "move it to another place and give that with --decisions"

@@ -2,8 +2,6 @@ import csv
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,28 +59,6 @@ def _write_decisions(path, run, decision="same"):
             key = (r["eval_set"], r["query_id"], r["image_id"])
             writer.writerow((*key, "ana", decision, "2026-05-01T12:00:00Z"))
     return path
-
-
-# Optional extras
-
-
-@pytest.mark.parametrize(
-    ("verb", "library", "extra"),
-    [
-        ("review", "fastapi", "review"),
-        ("train", "torch", "train"),
-        ("evaluate", "torch", "train"),
-        ("whiten", "torch", "train"),
-    ],
-)
-def test_a_verb_without_its_libraries_names_the_extra(verb, library, extra):
-    code = f"import sys; sys.modules[{library!r}] = None; from cleanmark.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, verb, "x"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"cleanmark: {verb} needs {library}, which is not installed; "
-        f"install the optional extra: pip install 'cleanmark[{extra}]'\n"
-    )
 
 
 # The installed command

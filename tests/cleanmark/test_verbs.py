@@ -41,3 +41,22 @@ def test_verbs_that_do_units_keep_linear_algebra_to_one_thread(name, num_threads
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == num_threads
+
+
+@pytest.mark.parametrize(
+    ("verb", "library", "extra"),
+    [
+        ("review", "fastapi", "review"),
+        ("train", "torch", "train"),
+        ("evaluate", "torch", "train"),
+        ("whiten", "torch", "train"),
+    ],
+)
+def test_a_verb_without_its_libraries_names_the_extra(verb, library, extra):
+    code = f"import sys; sys.modules[{library!r}] = None; from cleanmark.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, verb, "x"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"cleanmark: {verb} needs {library}, which is not installed; "
+        f"install the optional extra: pip install 'cleanmark[{extra}]'\n"
+    )
